@@ -1,0 +1,99 @@
+"""Constraints and regularizers on the variables of a built model, several at once, in any order of removal.
+
+Keras reads `variable.constraint` and `variable.regularizer` while it traces a training step, so both
+work on a model that is built; setting `layer.kernel_regularizer` there has no effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import keras
+
+Function = Callable[[Any], Any]
+
+
+class Constraints:
+    """The constraint a variable had, then those attached to it, applied in their order."""
+
+    def __init__(self, original: Function | None) -> None:
+        self.original = original
+        self.attached: list[Function] = []
+
+    def __call__(self, value: Any) -> Any:
+        for function in (self.original, *self.attached):
+            value = value if function is None else function(value)
+        return value
+
+
+class Regularizers:
+    """The sum of the regularizer a variable had and those attached to it."""
+
+    def __init__(self, original: Function | None) -> None:
+        self.original = original
+        self.attached: list[Function] = []
+
+    def __call__(self, value: Any) -> Any:
+        return sum(function(value) for function in (self.original, *self.attached) if function is not None)
+
+
+def add_constraint(variable: keras.Variable, function: Function) -> None:
+    """Applies a function to the variable's value after every update, after the constraint it has."""
+    _add(variable, "constraint", function, Constraints)
+
+
+def remove_constraint(variable: keras.Variable, function: Function) -> None:
+    """Removes what `add_constraint` added; the last one to go leaves the variable as it was."""
+    _remove(variable, "constraint", function, Constraints)
+
+
+def add_regularizer(variable: keras.Variable, function: Function) -> None:
+    """Adds a penalty on the variable to the model's loss."""
+    _add(variable, "regularizer", function, Regularizers)
+
+
+def remove_regularizer(variable: keras.Variable, function: Function) -> None:
+    """Removes what `add_regularizer` added; the last one to go leaves the variable as it was."""
+    _remove(variable, "regularizer", function, Regularizers)
+
+
+def named_variables(model: keras.Model) -> Iterator[tuple[keras.layers.Layer, str, keras.Variable]]:
+    """The trainable variables of a model with the layer that owns each and its name there.
+
+    Goes into nested models, wrappers and layers of layers; a shared layer comes once.
+    """
+    seen: set[int] = set()
+    for layer in _flattened(model):
+        for variable in getattr(layer, "_trainable_variables", ()):
+            if id(variable) not in seen and variable.trainable:
+                seen.add(id(variable))
+                yield layer, variable.name, variable
+
+
+def excluded(layer: keras.layers.Layer, exclude: Iterable[str]) -> bool:
+    """Whether a layer is named in `exclude`, by its name, a part of its path, or its type."""
+    names = {layer.name, type(layer).__name__, *str(getattr(layer, "path", "")).split("/")}
+    return not names.isdisjoint(exclude)
+
+
+def _flattened(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    yield model
+    yield from model._flatten_layers(include_self=False, recursive=True)
+
+
+def _add(variable: Any, attribute: str, function: Function, composite: Any) -> None:
+    current = getattr(variable, attribute)
+    if not isinstance(current, composite):
+        current = composite(current)
+        setattr(variable, attribute, current)
+    current.attached.append(function)
+
+
+def _remove(variable: Any, attribute: str, function: Function, composite: Any) -> None:
+    current = getattr(variable, attribute)
+    if not isinstance(current, composite) or function not in current.attached:
+        return
+    current.attached.remove(function)
+    if not current.attached:
+        setattr(variable, attribute, current.original)

@@ -1,0 +1,182 @@
+"""The schema of a plugin's parameters: a frozen dataclass whose annotations hold type, bounds and doc.
+
+One line a parameter::
+
+    @dataclass(frozen=True, kw_only=True)
+    class Cosine:
+        initial: Annotated[float, Gt(0), "Learning rate at step 0."]
+        steps: Annotated[int, Ge(1), "Steps until the final rate."]
+        final: Annotated[float, Ge(0), "Learning rate at the end."] = 0.0
+
+The bounds are those of the package annotated-types, which hypothesis understands too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import numbers
+import typing
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, get_args, get_origin
+
+from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
+
+from tfkit.annotations import convert, describe
+from tfkit.errors import ParameterError
+
+__all__ = ["Ge", "Gt", "Le", "Lt", "MaxLen", "MinLen", "Parameter", "check", "parameters"]
+
+_BOUNDS: tuple[tuple[type, str, str, Callable[[Any, Any], bool]], ...] = (
+    (Gt, "gt", ">", lambda value, bound: value > bound),
+    (Ge, "ge", ">=", lambda value, bound: value >= bound),
+    (Lt, "lt", "<", lambda value, bound: value < bound),
+    (Le, "le", "<=", lambda value, bound: value <= bound),
+)
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a plugin.
+
+    Attributes:
+        name: Its name, snake_case.
+        annotation: Its type, without the bounds.
+        bounds: The annotated-types bounds, in the order they were written.
+        default: Its default, or `...` where it must be given.
+        doc: One sentence.
+    """
+
+    name: str
+    annotation: Any
+    bounds: tuple[Any, ...] = ()
+    default: Any = ...
+    doc: str = ""
+
+    @property
+    def required(self) -> bool:
+        """Whether it must be given."""
+        return self.default is ...
+
+    @property
+    def constraint(self) -> str:
+        """Its type and bounds in words, such as "a float > 0"."""
+        return describe(self.annotation) + _describe_bounds(self.bounds)
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `tfkit plugins list --json` says of it."""
+        row: dict[str, Any] = {"name": self.name, "constraint": self.constraint, "required": self.required}
+        if not self.required:
+            row["default"] = self.default
+        return {**row, "doc": self.doc}
+
+
+def parameters(schema: type) -> tuple[Parameter, ...]:
+    """Lists the parameters of a schema, in the order they were written.
+
+    Args:
+        schema: A dataclass; each annotation is a type or `Annotated[type, bound…, "doc"]`.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> from typing import Annotated
+        >>> @dataclass(frozen=True)
+        ... class Constant:
+        ...     value: Annotated[float, Gt(0), "The learning rate."]
+        >>> parameters(Constant)[0].constraint
+        'a float > 0'
+    """
+    hints = typing.get_type_hints(schema, include_extras=True)
+    return tuple(_parameter(each, hints[each.name]) for each in dataclasses.fields(schema))
+
+
+def check(schema: type, values: Mapping[str, Any], *, owner: str) -> dict[str, Any]:
+    """Checks values against a schema and returns them, with whole numbers made floats where a float is due.
+
+    Args:
+        schema: The dataclass of the parameters.
+        values: Parameter values by name; those left out keep their defaults and are not returned.
+        owner: Who takes them, for the error's text, such as "schedule 'cosine'".
+
+    Raises:
+        ParameterError: Names the parameter, its bounds, the value and the way out.
+    """
+    known = {each.name: each for each in parameters(schema)}
+    for name in values:
+        if name not in known:
+            raise ParameterError(_unknown(name, known, owner))
+    missing = [name for name, each in known.items() if each.required and name not in values]
+    if missing:
+        wanted = ", ".join(f"{name!r} ({known[name].constraint})" for name in missing)
+        raise ParameterError(f"{owner} needs {wanted}: pass {missing[0]}=…")
+    return {name: _checked(known[name], value, owner) for name, value in values.items()}
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """The end of an error's sentence: the nearest known word, or the list of all."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1)
+    if near:
+        return f"; did you mean {near[0]!r}?"
+    return f"; there are: {', '.join(names)}" if names else ""
+
+
+def _parameter(field: dataclasses.Field[Any], hint: Any) -> Parameter:
+    annotation, *extras = get_args(hint) if get_origin(hint) is typing.Annotated else (hint,)
+    bounds = tuple(extra for extra in extras if not isinstance(extra, str))
+    doc = next((extra for extra in extras if isinstance(extra, str)), "")
+    return Parameter(field.name, annotation, bounds, _default(field), doc)
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    return ... if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+def _unknown(name: str, known: Collection[str], owner: str) -> str:
+    if not known:
+        return f"{owner} takes no parameters; got {name!r}"
+    return f"{owner} takes no parameter {name!r}{suggest(name, known)}"
+
+
+def _checked(parameter: Parameter, value: Any, owner: str) -> Any:
+    try:
+        converted = convert(parameter.annotation, value)
+    except TypeError:
+        raise ParameterError(_refusal(parameter, value, owner)) from None
+    if converted is not None and not _within(parameter.bounds, converted):
+        raise ParameterError(_refusal(parameter, value, owner))
+    return converted
+
+
+def _refusal(parameter: Parameter, value: Any, owner: str) -> str:
+    return f"the parameter {parameter.name!r} of {owner} must be {parameter.constraint}; got {value!r}"
+
+
+def _within(bounds: Iterable[Any], value: Any) -> bool:
+    for bound in bounds:
+        if isinstance(bound, MinLen) and len(value) < bound.min_length:
+            return False
+        if isinstance(bound, MaxLen) and len(value) > bound.max_length:
+            return False
+        if isinstance(value, numbers.Real) and not _within_numbers(bound, value):
+            return False
+    return True
+
+
+def _within_numbers(bound: Any, value: Any) -> bool:
+    return all(holds(value, getattr(bound, name)) for kind, name, _, holds in _BOUNDS if isinstance(bound, kind))
+
+
+def _describe_bounds(bounds: Iterable[Any]) -> str:
+    words = [
+        f"{sign} {getattr(bound, name)}"
+        for bound in bounds
+        for kind, name, sign, _ in _BOUNDS
+        if isinstance(bound, kind)
+    ]
+    words += [f"of at least {bound.min_length} items" for bound in bounds if isinstance(bound, MinLen)]
+    words += [f"of at most {bound.max_length} items" for bound in bounds if isinstance(bound, MaxLen)]
+    return (" " + " and ".join(words)) if words else ""

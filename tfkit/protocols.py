@@ -1,0 +1,71 @@
+"""Compressor and Exporter: the two kinds for which the ecosystem has no type of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from tfkit.data import Data
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """What a compressor made.
+
+    Attributes:
+        model: The compressed Keras model, or None where only an artifact exists.
+        artifacts: Files by format, such as {"litert": path}.
+        notes: Sentences for the table, such as a sparsity that was missed.
+    """
+
+    model: Any = None
+    artifacts: Mapping[str, Path] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@runtime_checkable
+class Compressor(Protocol):
+    """Makes a model smaller or faster.
+
+    A compressor that can work inside one `fit` also has `callback()`, which returns the
+    `keras.callbacks.Callback` that does it and leaves nothing behind.
+    """
+
+    def compress(self, model: Any, data: Data, *, epochs: int, directory: Path) -> Compressed:
+        """Compresses a model, which it may change: the caller hands it a copy.
+
+        Args:
+            model: A built and compiled Keras model.
+            data: Train part for fine-tuning and calibration, validation part for choices.
+            epochs: Epochs of fine-tuning; 0 trains nothing.
+            directory: An existing folder for artifacts.
+        """
+        ...
+
+
+@runtime_checkable
+class Exporter(Protocol):
+    """Writes a model for a server or a device, and reads it back."""
+
+    def write(self, model: Any, directory: Path, *, sample: Any, inputs: Any = None, outputs: Any = None) -> None:
+        """Writes the model's files into an existing empty folder.
+
+        Args:
+            model: A built Keras model.
+            directory: Where the files go; it becomes the version folder once verified.
+            sample: A few real rows of input, as the model takes them.
+            inputs: Names for the inputs of the signature, or None for the model's own.
+            outputs: Names for the outputs of the signature, or None for the model's own.
+        """
+        ...
+
+    def predict(self, directory: Path, sample: Any) -> Any:
+        """Computes outputs from what `write` wrote; called in a fresh process to verify it.
+
+        Returns:
+            An array, or a list of arrays in the order of the model's outputs.
+        """
+        ...
