@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from importlib.metadata import PackageNotFoundError, requires
 
 # Import names that differ from their distribution's by more than a hyphen.
@@ -33,10 +34,16 @@ def _extra_with(wanted: str, distribution: str) -> str | None:
         lines = requires(distribution) or []
     except (PackageNotFoundError, ValueError):
         return None
+    sizes: Counter[str] = Counter()
+    found = set()
     for line in lines:
         requirement, _, marker = line.partition(";")
         extra = re.search(r"extra == ['\"]([\w-]+)['\"]", marker)
         name = re.match(r"[\w.-]+", requirement.strip())
-        if extra and name and name.group().replace("_", "-").lower() == wanted:
-            return extra.group(1)
-    return None
+        if not (extra and name):
+            continue
+        sizes[extra.group(1)] += 1
+        if name.group().replace("_", "-").lower() == wanted:
+            found.add(extra.group(1))
+    # The extra of the same name, else the one that brings the least besides.
+    return min(found, key=lambda each: (each != wanted, sizes[each]), default=None)

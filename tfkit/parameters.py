@@ -79,11 +79,9 @@ def parameters(schema: type) -> tuple[Parameter, ...]:
         schema: A dataclass; each annotation is a type or `Annotated[type, bound…, "doc"]`.
 
     Example:
-        >>> from dataclasses import dataclass
-        >>> from typing import Annotated
         >>> @dataclass(frozen=True)
         ... class Constant:
-        ...     value: Annotated[float, Gt(0), "The learning rate."]
+        ...     value: typing.Annotated[float, Gt(0), "The learning rate."]
         >>> parameters(Constant)[0].constraint
         'a float > 0'
     """
