@@ -1,6 +1,8 @@
 """tfkit: measure, train, search, compress, export and serve Keras 3 models; every step is a plugin."""
 
-from tfkit.data import Data
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from tfkit.errors import (
     ConversionError,
     DataError,
@@ -10,36 +12,97 @@ from tfkit.errors import (
     PluginNotFound,
     RecipeError,
     RunError,
+    SearchError,
     TfkitError,
     VerificationError,
 )
 from tfkit.factory import callback, create
 from tfkit.hooks import hookimpl
-from tfkit.protocols import Compressed, Compressor, Exporter
 from tfkit.registry import plugins
 from tfkit.spec import Command, Spec
 
+if TYPE_CHECKING:
+    from tfkit.data import Data
+    from tfkit.measurement import Measurement, measure
+    from tfkit.models import load_model
+    from tfkit.pipeline.compress import CompressionResult, compress
+    from tfkit.pipeline.evaluate import Interval, evaluate
+    from tfkit.pipeline.export import Export, export
+    from tfkit.pipeline.run import RunResult, run
+    from tfkit.pipeline.search import search
+    from tfkit.pipeline.search_result import SearchResult
+    from tfkit.protocols import Compressed, Compressor, Exporter
+    from tfkit.recipe import Recipe
+
 __version__ = "0.1.0"
+
+# Imported when they are first asked for: a list of plugins or a page of help needs none of them.
+_LATER = {
+    "CompressionResult": "tfkit.pipeline.compress",
+    "Compressed": "tfkit.protocols",
+    "Compressor": "tfkit.protocols",
+    "Data": "tfkit.data",
+    "Export": "tfkit.pipeline.export",
+    "Exporter": "tfkit.protocols",
+    "Interval": "tfkit.pipeline.evaluate",
+    "Measurement": "tfkit.measurement",
+    "Recipe": "tfkit.recipe",
+    "RunResult": "tfkit.pipeline.run",
+    "SearchResult": "tfkit.pipeline.search_result",
+    "compress": "tfkit.pipeline.compress",
+    "evaluate": "tfkit.pipeline.evaluate",
+    "export": "tfkit.pipeline.export",
+    "load_model": "tfkit.models",
+    "measure": "tfkit.measurement",
+    "run": "tfkit.pipeline.run",
+    "search": "tfkit.pipeline.search",
+}
 
 __all__ = [
     "Command",
     "Compressed",
+    "CompressionResult",
     "Compressor",
     "ConversionError",
     "Data",
     "DataError",
+    "Export",
     "Exporter",
+    "Interval",
+    "Measurement",
     "ModelError",
     "ParameterError",
     "PluginConflict",
     "PluginNotFound",
+    "Recipe",
     "RecipeError",
     "RunError",
+    "RunResult",
+    "SearchError",
+    "SearchResult",
     "Spec",
     "TfkitError",
     "VerificationError",
     "callback",
+    "compress",
     "create",
+    "evaluate",
+    "export",
     "hookimpl",
+    "load_model",
+    "measure",
     "plugins",
+    "run",
+    "search",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'tfkit' has no attribute {name!r}")
+    globals()[name] = getattr(importlib.import_module(_LATER[name]), name)
+    return globals()[name]
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,7 +6,9 @@ import math
 import numbers
 import types
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from tfkit.bounds import in_words, ungrouped, within
 
 
 def convert(annotation: Any, value: Any) -> Any:
@@ -16,6 +18,8 @@ def convert(annotation: Any, value: Any) -> Any:
     if annotation in (None, type(None)):
         return _only(value is None, value)
     origin = get_origin(annotation)
+    if origin is Annotated:
+        return _convert_bounded(*get_args(annotation), value=value)
     if origin in (Union, types.UnionType):
         return _convert_union(get_args(annotation), value)
     if origin is Literal:
@@ -46,6 +50,11 @@ def _convert_float(value: Any) -> float:
     return float(_only(not math.isnan(number), number))
 
 
+def _convert_bounded(annotation: Any, *extras: Any, value: Any) -> Any:
+    converted = convert(annotation, value)
+    return _only(converted is None or within(ungrouped(extras), converted), converted)
+
+
 def _convert_union(options: Iterable[Any], value: Any) -> Any:
     for option in options:
         try:
@@ -71,6 +80,9 @@ def describe(annotation: Any) -> str:
     if annotation is Any:
         return "any value"
     origin = get_origin(annotation)
+    if origin is Annotated:
+        inner, *extras = get_args(annotation)
+        return describe(inner) + in_words(ungrouped(extras))
     if origin in (Union, types.UnionType):
         return " or ".join(describe(each) for each in get_args(annotation))
     if origin is Literal:
@@ -84,7 +96,9 @@ def describe(annotation: Any) -> str:
 
 
 def _describe_sequence(items: tuple[Any, ...]) -> str:
-    plain = describe(items[0]).removeprefix("an ").removeprefix("a ")
+    article, _, rest = describe(items[0]).partition(" ")
+    noun, space, bounds = (rest if article in ("a", "an") else f"{article} {rest}").partition(" ")
+    plural = f"{noun}s{space}{bounds}"
     if len(items) > 1 and items[1] is not Ellipsis:
-        return f"a tuple of {len(items)} {plain}s"
-    return f"a sequence of {plain}s"
+        return f"a tuple of {len(items)} {plural}"
+    return f"a sequence of {plural}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -105,7 +106,16 @@ class Data:
         part = self.part(name)
         if is_dataset(part):
             return _gathered(part, limit)
-        return tuple(_map(lambda leaf: leaf[:limit], each) for each in part)
+        return tuple(map_leaves(lambda leaf: leaf[:limit], each) for each in part)
+
+    def without_test(self) -> Data:
+        """The same data without its test part, for everything that makes choices."""
+        return dataclasses.replace(self, test=None)
+
+    def head(self, rows: int) -> Data:
+        """The first rows of each part, for a quick try."""
+        parts = {name: self.arrays(name, rows) for name in PARTS if getattr(self, name) is not None}
+        return dataclasses.replace(self, **parts)
 
     def sample(self, rows: int = 1) -> Any:
         """The first rows of input, from the validation part where there is one."""
@@ -134,7 +144,7 @@ def _checked(part: Any, name: Part) -> Any:
             f"the {name} part must be (x, y), (x, y, sample_weight) or a tf.data.Dataset of batches; "
             f"got {type(part).__name__}" + (f" of {len(part)} items" if isinstance(part, (tuple, list)) else "")
         )
-    arrays = tuple(_as_arrays(each) for each in part)
+    arrays = tuple(as_arrays(each) for each in part)
     _check_lengths(arrays, name)
     for label, value in zip(("x", "y", "sample_weight"), arrays):
         for leaf in leaves(value):
@@ -142,14 +152,14 @@ def _checked(part: Any, name: Part) -> Any:
     return arrays
 
 
-def _as_arrays(structure: Any) -> Any:
+def as_arrays(structure: Any) -> Any:
     """Turns leaves into numpy arrays; a list or tuple of arrays is several inputs, of numbers or strings it is one."""
     import numpy as np
 
     if isinstance(structure, dict):
-        return {key: _as_arrays(value) for key, value in structure.items()}
+        return {key: as_arrays(value) for key, value in structure.items()}
     if isinstance(structure, (tuple, list)) and structure and all(hasattr(each, "shape") for each in structure):
-        return tuple(_as_arrays(each) for each in structure)
+        return tuple(as_arrays(each) for each in structure)
     if type(structure).__module__.partition(".")[0] == "tensorflow":
         return structure.numpy()
     return np.asarray(structure)
@@ -185,11 +195,12 @@ def _check_values(leaf: Any, label: str, name: Part) -> None:
     )
 
 
-def _map(function: Callable[[Any], Any], structure: Any) -> Any:
+def map_leaves(function: Callable[[Any], Any], structure: Any) -> Any:
+    """The same nest with a function of each leaf; visits them in the order of `leaves`, lists become tuples."""
     if isinstance(structure, dict):
-        return {key: _map(function, value) for key, value in structure.items()}
+        return {key: map_leaves(function, value) for key, value in structure.items()}
     if isinstance(structure, (tuple, list)):
-        return tuple(_map(function, value) for value in structure)
+        return tuple(map_leaves(function, value) for value in structure)
     return function(structure)
 
 
@@ -208,14 +219,14 @@ def _gathered(dataset: Iterable[Any], limit: int | None) -> tuple[Any, ...]:
     count = 0
     for batch in dataset:
         whole = tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
-        batches.append(tuple(_map(np.asarray, each) for each in whole))
+        batches.append(tuple(map_leaves(np.asarray, each) for each in whole))
         count += _length(whole[0])
         if limit is not None and count >= limit:
             break
     if not batches:
         raise DataError("the dataset yields no batches")
     columns = zip(*batches)
-    return tuple(_map(lambda leaf: leaf[:limit], _concatenated(column)) for column in columns)
+    return tuple(map_leaves(lambda leaf: leaf[:limit], _concatenated(column)) for column in columns)
 
 
 def _concatenated(parts: tuple[Any, ...]) -> Any:

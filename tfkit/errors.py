@@ -1,5 +1,9 @@
 """The exceptions of tfkit: each is also a builtin's subclass, so that plain handlers catch it."""
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+
 
 class TfkitError(Exception):
     """Base of every error that tfkit raises on purpose. Its text says what, where, and the way out."""
@@ -37,5 +41,33 @@ class RunError(TfkitError, RuntimeError):
     """A run folder that is in use, not writable, or not a run folder."""
 
 
+class SearchError(TfkitError, RuntimeError):
+    """A search that cannot begin or go on: another search's directory, too many failed trials, nothing found."""
+
+
 class ModelError(TfkitError, ValueError):
     """A model that is not built, not compiled, or a file that is no model."""
+
+
+class ConformanceError(TfkitError, AssertionError):
+    """A plugin that does not keep what its kind promises; raised by `tfkit.testing`.
+
+    Args:
+        text: What was wrong.
+        failures: By check, what was wrong.
+    """
+
+    def __init__(self, text: str, failures: Mapping[str, str] | None = None) -> None:
+        super().__init__(text)
+        self.failures = dict(failures or {})
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text that says something, or the name of its type.
+
+    Example:
+        >>> first_line(ValueError("\\n  too long:\\n  [1, 2, 3]"))
+        'too long:'
+    """
+    lines = (line.strip() for line in str(error).splitlines())
+    return next(filter(None, lines), type(error).__name__)

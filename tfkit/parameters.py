@@ -15,26 +15,18 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import numbers
 import typing
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 
 from tfkit.annotations import convert, describe
+from tfkit.bounds import in_words, ungrouped, within
 from tfkit.errors import ParameterError
 
 __all__ = ["Ge", "Gt", "Le", "Lt", "MaxLen", "MinLen", "Parameter", "check", "parameters"]
-
-_BOUNDS: tuple[tuple[type, str, str, Callable[[Any, Any], bool]], ...] = (
-    (Gt, "gt", ">", lambda value, bound: value > bound),
-    (Ge, "ge", ">=", lambda value, bound: value >= bound),
-    (Lt, "lt", "<", lambda value, bound: value < bound),
-    (Le, "le", "<=", lambda value, bound: value <= bound),
-)
-
 
 @dataclass(frozen=True)
 class Parameter:
@@ -62,7 +54,30 @@ class Parameter:
     @property
     def constraint(self) -> str:
         """Its type and bounds in words, such as "a float > 0"."""
-        return describe(self.annotation) + _describe_bounds(self.bounds)
+        words = describe(self.annotation)
+        plain = words.removesuffix(" or None")
+        return plain + in_words(self.bounds) + words[len(plain) :]
+
+    def checked(self, value: Any, *, owner: str) -> Any:
+        """The value, a whole number made a float where a float is due.
+
+        Args:
+            value: A value for it.
+            owner: Who takes it, for the error's text, such as "schedule 'cosine'".
+
+        Raises:
+            ParameterError: Names the parameter, its bounds and the value.
+        """
+        try:
+            converted = convert(self.annotation, value)
+        except TypeError:
+            raise self._refusal(value, owner) from None
+        if converted is not None and not within(self.bounds, converted):
+            raise self._refusal(value, owner)
+        return converted
+
+    def _refusal(self, value: Any, owner: str) -> ParameterError:
+        return ParameterError(f"the parameter {self.name!r} of {owner} must be {self.constraint}; got {value!r}")
 
     def as_dict(self) -> dict[str, Any]:
         """What `tfkit plugins list --json` says of it."""
@@ -108,7 +123,7 @@ def check(schema: type, values: Mapping[str, Any], *, owner: str) -> dict[str, A
     if missing:
         wanted = ", ".join(f"{name!r} ({known[name].constraint})" for name in missing)
         raise ParameterError(f"{owner} needs {wanted}: pass {missing[0]}=…")
-    return {name: _checked(known[name], value, owner) for name, value in values.items()}
+    return {name: known[name].checked(value, owner=owner) for name, value in values.items()}
 
 
 def suggest(word: str, known: Iterable[str]) -> str:
@@ -122,9 +137,8 @@ def suggest(word: str, known: Iterable[str]) -> str:
 
 def _parameter(field: dataclasses.Field[Any], hint: Any) -> Parameter:
     annotation, *extras = get_args(hint) if get_origin(hint) is typing.Annotated else (hint,)
-    bounds = tuple(extra for extra in extras if not isinstance(extra, str))
     doc = next((extra for extra in extras if isinstance(extra, str)), "")
-    return Parameter(field.name, annotation, bounds, _default(field), doc)
+    return Parameter(field.name, annotation, ungrouped(extras), _default(field), doc)
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:
@@ -137,44 +151,3 @@ def _unknown(name: str, known: Collection[str], owner: str) -> str:
     if not known:
         return f"{owner} takes no parameters; got {name!r}"
     return f"{owner} takes no parameter {name!r}{suggest(name, known)}"
-
-
-def _checked(parameter: Parameter, value: Any, owner: str) -> Any:
-    try:
-        converted = convert(parameter.annotation, value)
-    except TypeError:
-        raise ParameterError(_refusal(parameter, value, owner)) from None
-    if converted is not None and not _within(parameter.bounds, converted):
-        raise ParameterError(_refusal(parameter, value, owner))
-    return converted
-
-
-def _refusal(parameter: Parameter, value: Any, owner: str) -> str:
-    return f"the parameter {parameter.name!r} of {owner} must be {parameter.constraint}; got {value!r}"
-
-
-def _within(bounds: Iterable[Any], value: Any) -> bool:
-    for bound in bounds:
-        if isinstance(bound, MinLen) and len(value) < bound.min_length:
-            return False
-        if isinstance(bound, MaxLen) and len(value) > bound.max_length:
-            return False
-        if isinstance(value, numbers.Real) and not _within_numbers(bound, value):
-            return False
-    return True
-
-
-def _within_numbers(bound: Any, value: Any) -> bool:
-    return all(holds(value, getattr(bound, name)) for kind, name, _, holds in _BOUNDS if isinstance(bound, kind))
-
-
-def _describe_bounds(bounds: Iterable[Any]) -> str:
-    words = [
-        f"{sign} {getattr(bound, name)}"
-        for bound in bounds
-        for kind, name, sign, _ in _BOUNDS
-        if isinstance(bound, kind)
-    ]
-    words += [f"of at least {bound.min_length} items" for bound in bounds if isinstance(bound, MinLen)]
-    words += [f"of at most {bound.max_length} items" for bound in bounds if isinstance(bound, MaxLen)]
-    return (" " + " and ".join(words)) if words else ""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from tfkit.data import Data
+    from tfkit.named_model import NamedModel
 
 
 @dataclass(frozen=True)
@@ -48,24 +49,30 @@ class Compressor(Protocol):
 
 @runtime_checkable
 class Exporter(Protocol):
-    """Writes a model for a server or a device, and reads it back."""
+    """Writes a model for a server or a device, and reads it back.
 
-    def write(self, model: Any, directory: Path, *, sample: Any, inputs: Any = None, outputs: Any = None) -> None:
+    The core does the rest for every format: it names inputs and outputs, writes aside, hashes the
+    files, compares `predict` in a fresh process with the model's own output, and renames into place.
+    """
+
+    def write(self, model: NamedModel, directory: Path, sample: Mapping[str, Any] | None) -> None:
         """Writes the model's files into an existing empty folder.
 
         Args:
-            model: A built Keras model.
+            model: The model under the names of its `signature`; `model.keras` is the Keras model.
             directory: Where the files go; it becomes the version folder once verified.
-            sample: A few real rows of input, as the model takes them.
-            inputs: Names for the inputs of the signature, or None for the model's own.
-            outputs: Names for the outputs of the signature, or None for the model's own.
+            sample: Real rows of input, arrays by name, or None.
         """
         ...
 
-    def predict(self, directory: Path, sample: Any) -> Any:
+    def predict(self, directory: Path, inputs: Mapping[str, Any]) -> Mapping[str, Any]:
         """Computes outputs from what `write` wrote; called in a fresh process to verify it.
 
+        Args:
+            directory: What `write` wrote.
+            inputs: Arrays by name, rows first.
+
         Returns:
-            An array, or a list of arrays in the order of the model's outputs.
+            An array for each output, by its name in the signature.
         """
         ...

@@ -17,6 +17,7 @@ from tfkit import hooks
 from tfkit.errors import PluginConflict, PluginNotFound
 from tfkit.missing import explain_missing
 from tfkit.parameters import parameters, suggest
+from tfkit.refused import refusal
 from tfkit.spec import KINDS, Command, Spec
 
 
@@ -32,6 +33,7 @@ class Plugin:
         version: The distribution's version.
         spec: Its spec, None where broken.
         error: Why it cannot be used, or None.
+        module: The module of the table that it stands in.
     """
 
     kind: str
@@ -41,6 +43,7 @@ class Plugin:
     version: str = ""
     spec: Spec | None = None
     error: str | None = None
+    module: str = ""
 
     @property
     def parameters(self) -> tuple[dict[str, Any], ...]:
@@ -83,8 +86,7 @@ class Registry:
             return
         for kind in KINDS.values():
             self._add_kind(manager, kind.name, kind.hook, module, distribution, version)
-        for command in _call(manager, "tfkit_commands"):
-            self.commands.append((distribution, command))
+        self._add_commands(manager, module, distribution, version)
 
     def _add_kind(
         self, manager: pluggy.PluginManager, kind: str, hook: str, module: ModuleType, distribution: str, version: str
@@ -94,14 +96,25 @@ class Registry:
                 if not isinstance(spec, Spec):
                     raise TypeError(f"{hook}() must yield tfkit.Spec objects; got {spec!r}")
                 parameters(spec.params)
-                self.rows.append(Plugin(kind, spec.name, spec.summary, distribution, version, spec))
+                self.rows.append(
+                    Plugin(kind, spec.name, spec.summary, distribution, version, spec, module=module.__name__)
+                )
         except Exception as error:
             self.rows.append(_broken(module.__name__, distribution, version, error, kind))
+
+    def _add_commands(self, manager: pluggy.PluginManager, module: ModuleType, distribution: str, version: str) -> None:
+        try:
+            for command in _call(manager, "tfkit_commands"):
+                if not isinstance(command, Command):
+                    raise TypeError(f"tfkit_commands() must yield tfkit.Command objects; got {command!r}")
+                self.commands.append((distribution, command))
+        except Exception as error:
+            self.rows.append(_broken(module.__name__, distribution, version, error))
 
     def select(self, kind: str | None = None) -> list[Plugin]:
         """The rows of one kind, or all; sorted by kind, name and distribution."""
         if kind is not None:
-            _check_kind(kind)
+            check_kind(kind)
         rows = [row for row in self.rows if kind in (None, row.kind) or (row.error and not row.kind)]
         order = list(KINDS)
         return sorted(rows, key=lambda row: (order.index(row.kind) if row.kind else 99, row.name, row.distribution))
@@ -117,7 +130,7 @@ class Registry:
             PluginNotFound: There is none; the text names the nearest, and packages that are broken.
             PluginConflict: Two distributions provide it.
         """
-        _check_kind(kind)
+        check_kind(kind)
         distribution, _, short = str(name).rpartition("/")
         found = [row for row in self.rows if row.kind == kind and row.name == short and row.spec]
         found = [row for row in found if distribution in ("", row.distribution)]
@@ -129,6 +142,9 @@ class Registry:
         return found[0]
 
     def _not_found(self, kind: str, name: str) -> str:
+        reason = refusal(kind, name)
+        if reason:
+            return f"{kind} {name!r} is refused: {reason}"
         known = {row.name for row in self.rows if row.kind == kind and row.spec}
         text = f"there is no {kind} {name!r}{suggest(name, known)}"
         elsewhere = sorted({row.kind for row in self.rows if row.name == name and row.spec})
@@ -207,7 +223,8 @@ def registered(module: ModuleType, distribution: str = "registered-here") -> Ite
         registry.rows[:], registry.commands[:] = rows, commands
 
 
-def _check_kind(kind: str) -> None:
+def check_kind(kind: str) -> None:
+    """Raises PluginNotFound unless there is such a kind."""
     if kind not in KINDS:
         raise PluginNotFound(f"there is no kind {kind!r}{suggest(str(kind), KINDS)}")
 

@@ -20,38 +20,38 @@ class Kind:
     Attributes:
         name: Its name, singular.
         hook: The hook that yields its specs.
-        product: The type, as "module:Class", that `tfkit.create` gives.
+        products: The types, as "module:Class", of what `tfkit.create` gives: one of them.
         attach: The callback class, as "module:Class", that installs the product for one `fit`;
             None where the product itself knows (`callback`, `compressor`) or cannot be installed.
     """
 
     name: str
     hook: str
-    product: str
+    products: tuple[str, ...]
     attach: str | None = None
 
 
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("metric", "tfkit_metrics", "keras.metrics:Metric"),
+        Kind("metric", "tfkit_metrics", ("keras.metrics:Metric",)),
         Kind(
             "schedule",
             "tfkit_schedules",
-            "keras.optimizers.schedules:LearningRateSchedule",
+            ("keras.optimizers.schedules:LearningRateSchedule",),
             attach="tfkit.attach.schedule:ScheduleCallback",
         ),
         Kind(
             "regularizer",
             "tfkit_regularizers",
-            "keras.regularizers:Regularizer",
+            ("keras.regularizers:Regularizer", "keras.constraints:Constraint"),
             attach="tfkit.attach.regularizer:RegularizerCallback",
         ),
-        Kind("searcher", "tfkit_searchers", "keras_tuner:Oracle"),
-        Kind("compressor", "tfkit_compressors", "tfkit.protocols:Compressor"),
-        Kind("callback", "tfkit_callbacks", "keras.callbacks:Callback"),
-        Kind("strategy", "tfkit_strategies", "tensorflow.distribute:Strategy"),
-        Kind("exporter", "tfkit_exporters", "tfkit.protocols:Exporter"),
+        Kind("searcher", "tfkit_searchers", ("keras_tuner:Oracle",)),
+        Kind("compressor", "tfkit_compressors", ("tfkit.protocols:Compressor",)),
+        Kind("callback", "tfkit_callbacks", ("keras.callbacks:Callback",)),
+        Kind("strategy", "tfkit_strategies", ("tensorflow:distribute.Strategy",)),
+        Kind("exporter", "tfkit_exporters", ("tfkit.protocols:Exporter",)),
     )
 }
 

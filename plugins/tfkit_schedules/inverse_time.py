@@ -32,7 +32,9 @@ class InverseTime(Warmup):
         self.steps_per_epoch = steps_per_epoch
 
     def rate(self, step: Any) -> Any:
-        return self.initial / (1.0 + self.decay * ops.floor(step / self.steps_per_epoch))
+        # In whole numbers: a graph divides floats by multiplying, and 61 * (1 / 61) is less than 1 in float32.
+        epoch = ops.cast(ops.cast(step, "int64") // self.steps_per_epoch, "float32")
+        return self.initial / (1.0 + self.decay * epoch)
 
     def get_config(self) -> dict[str, Any]:
         return {

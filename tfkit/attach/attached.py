@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import tensorflow as tf
 
-# How a finite dataset says that it is at its end; not a failure.
-_END_OF_DATA = (StopIteration, tf.errors.OutOfRangeError)
+from tfkit.attach.guard import Guard
 
 
 class Attached(keras.callbacks.Callback):
     """Installs something on the model when training begins and removes it when training ends.
 
-    It ends with the last epoch, with an exception in a training step or with Ctrl-C there; where
-    another callback raises, what is left is removed when this callback is used again.
+    It ends with the last epoch, with an exception in a step or in any callback, or with Ctrl-C there; what
+    an exception in another callback's `on_train_begin` leaves is removed in the first step of the next fit.
 
     Subclasses implement `install` and `uninstall`. The train function is traced anew after both:
     Keras keeps the old graph otherwise and the change would have no effect.
@@ -23,10 +21,10 @@ class Attached(keras.callbacks.Callback):
 
     def __init__(self) -> None:
         super().__init__()
-        self._installed_on: keras.Model | None = None
+        self._guard: Guard | None = None
 
     def install(self, model: keras.Model) -> None:
-        """Changes the model. Called once, before the first step; the optimizer is built."""
+        """Changes the model. Called once, before the first step."""
         raise NotImplementedError
 
     def uninstall(self, model: keras.Model) -> None:
@@ -35,32 +33,23 @@ class Attached(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._remove()
-        self.install(self.model)
-        self._installed_on = self.model
-        self.model.make_train_function(force=True)
-        self._guard(self.model)
+        with Guard.of(self.model) as guard:
+            self.install(self.model)
+            self._guard = guard
+            guard.attached.append(self)
+            guard.retrace()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self._remove()
 
     def _remove(self) -> None:
-        model, self._installed_on = self._installed_on, None
-        if model is None:
-            return
-        self.uninstall(model)
-        model.train_function = None
+        """Takes off what is on a model, if anything."""
+        guard, self._guard = self._guard, None
+        if guard is not None:
+            self.uninstall(guard.model)
+            guard.drop(self)
 
-    def _guard(self, model: keras.Model) -> None:
-        """Takes everything off when a step raises, since Keras then calls no callback."""
-        step = model.train_function
-
-        def guarded(iterator: Any) -> Any:
-            try:
-                return step(iterator)
-            except _END_OF_DATA:
-                raise
-            except BaseException:
-                self._remove()
-                raise
-
-        model.train_function = guarded
+    def _retrace(self, model: keras.Model) -> None:
+        """Has the train function traced anew: for what changes while a fit runs."""
+        assert self._guard is not None
+        self._guard.retrace()

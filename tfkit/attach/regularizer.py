@@ -12,12 +12,12 @@ from tfkit.attach.attached import Attached
 from tfkit.attach.variables import (
     add_constraint,
     add_regularizer,
-    excluded,
     named_variables,
     remove_constraint,
     remove_regularizer,
 )
 from tfkit.errors import ModelError
+from tfkit.models import require_built
 
 
 @dataclass(frozen=True)
@@ -37,39 +37,45 @@ class RegularizerCallback(Attached):
         exclude: Layers to leave out, by name or type.
 
     Raises:
-        ModelError: When the fit begins, if the model has no such variable.
+        ModelError: When the fit begins, if the model is not built or has no such variable.
     """
 
     params = Where
 
     def __init__(self, part: Any, where: str = "kernel", exclude: Sequence[str] = ()) -> None:
         super().__init__()
+        is_constraint = isinstance(part, keras.constraints.Constraint)
+        self._add, self._take_off = (
+            (add_constraint, remove_constraint) if is_constraint else (add_regularizer, remove_regularizer)
+        )
         self.part = part
         self.where = where
         self.exclude = tuple(exclude)
         self._variables: list[keras.Variable] = []
 
     def install(self, model: keras.Model) -> None:
-        add = add_constraint if isinstance(self.part, keras.constraints.Constraint) else add_regularizer
-        self._variables = self._chosen(model)
+        self._variables = self._chosen(require_built(model))
         for variable in self._variables:
-            add(variable, self.part)
+            self._add(variable, self.part)
+        model.test_function = None
 
     def uninstall(self, model: keras.Model) -> None:
-        remove = remove_constraint if isinstance(self.part, keras.constraints.Constraint) else remove_regularizer
         for variable in self._variables:
-            remove(variable, self.part)
+            self._take_off(variable, self.part)
         self._variables = []
+        # It was traced with the penalty in its loss.
+        model.test_function = None
 
     def _chosen(self, model: keras.Model) -> list[keras.Variable]:
-        found = [(layer, name, variable) for layer, name, variable in named_variables(model)]
-        chosen = [
-            variable
-            for layer, name, variable in found
-            if (self.where == "all" or name == self.where or name.endswith(f"_{self.where}"))
-            and not excluded(layer, self.exclude)
-        ]
+        found = list(named_variables(model, self.exclude))
+        chosen = [variable for _, name, variable in found if self._is_meant(name)]
         if not chosen:
             names = ", ".join(sorted({name for _, name, _ in found})) or "none"
-            raise ModelError(f"no variable of the model is a {self.where!r}; its trainable variables are: {names}")
+            raise ModelError(
+                f"no variable of model {model.name!r} is a {self.where!r}: pass where= one of its trainable "
+                f"variables outside of exclude={self.exclude!r}: {names}"
+            )
         return chosen
+
+    def _is_meant(self, name: str) -> bool:
+        return self.where == "all" or name == self.where or name.endswith(f"_{self.where}")

@@ -22,7 +22,13 @@ class Constraints:
         self.attached: list[Function] = []
 
     def __call__(self, value: Any) -> Any:
+        return self.before(None, value)
+
+    def before(self, last: Function | None, value: Any) -> Any:
+        """The value as it reaches one of the attached functions; None for what comes out at the end."""
         for function in (self.original, *self.attached):
+            if function is not None and function is last:
+                break
             value = value if function is None else function(value)
         return value
 
@@ -48,6 +54,11 @@ def remove_constraint(variable: keras.Variable, function: Function) -> None:
     _remove(variable, "constraint", function, Constraints)
 
 
+def value_before(variable: keras.Variable, function: Function) -> Any:
+    """The variable's value as it reaches a function that `add_constraint` added."""
+    return variable.constraint.before(function, variable)
+
+
 def add_regularizer(variable: keras.Variable, function: Function) -> None:
     """Adds a penalty on the variable to the model's loss."""
     _add(variable, "regularizer", function, Regularizers)
@@ -58,13 +69,19 @@ def remove_regularizer(variable: keras.Variable, function: Function) -> None:
     _remove(variable, "regularizer", function, Regularizers)
 
 
-def named_variables(model: keras.Model) -> Iterator[tuple[keras.layers.Layer, str, keras.Variable]]:
+def named_variables(
+    model: keras.Model, exclude: Iterable[str] = ()
+) -> Iterator[tuple[keras.layers.Layer, str, keras.Variable]]:
     """The trainable variables of a model with the layer that owns each and its name there.
 
     Goes into nested models, wrappers and layers of layers; a shared layer comes once.
+
+    Args:
+        model: A built model.
+        exclude: Layers to leave out with all that is in them, by name or type.
     """
     seen: set[int] = set()
-    for layer in _flattened(model):
+    for layer in _flattened(model, frozenset(exclude), set()):
         for variable in getattr(layer, "_trainable_variables", ()):
             if id(variable) not in seen and variable.trainable:
                 seen.add(id(variable))
@@ -77,9 +94,14 @@ def excluded(layer: keras.layers.Layer, exclude: Iterable[str]) -> bool:
     return not names.isdisjoint(exclude)
 
 
-def _flattened(model: keras.Model) -> Iterator[keras.layers.Layer]:
-    yield model
-    yield from model._flatten_layers(include_self=False, recursive=True)
+def _flattened(layer: keras.layers.Layer, exclude: frozenset[str], seen: set[int]) -> Iterator[keras.layers.Layer]:
+    """A layer and those inside it, but for the excluded: an LSTM's kernels belong to the LSTMCell in it."""
+    if id(layer) in seen or excluded(layer, exclude):
+        return
+    seen.add(id(layer))
+    yield layer
+    for inner in layer._layers:
+        yield from _flattened(inner, exclude, seen)
 
 
 def _add(variable: Any, attribute: str, function: Function, composite: Any) -> None:

@@ -1,0 +1,86 @@
+"""Quantization after training, to a LiteRT file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tfkit import Compressed, Data
+from tfkit.conversion import convert, precision
+from tfkit.data import is_dataset, map_leaves
+
+# Rows on which the file is compared with the model.
+_CHECKED = 256
+
+
+class Quantize:
+    """Quantizes a trained model to a LiteRT file; no training.
+
+    There are, by (bits, activations):
+
+    - (8, 8), "int8": weights and activations in 8-bit integers, for CPUs, microcontrollers and NPUs.
+    - (8, 16), "int16x8": 16-bit activations, for models that 8 bits are too coarse for; slower on CPUs.
+    - (8, None), "dynamic-int8": 8-bit weights of kernels of 1024 values and more, activations in float.
+    - (16, None), "float16": half the size, no integer arithmetic.
+
+    The file takes and gives what the model does, float32 as a rule: it replaces the float file
+    without a change in the program that calls it. It is compared with the model before it is there.
+
+    Args:
+        bits: Bits of the weights.
+        activations: Bits of the activations, None for float.
+        calibration: Rows of the train part from which the ranges of activations are read; drawn from the
+            data's seed, the first ones where the part is a dataset.
+        timeout: Seconds that the converter, in a process of its own, may take.
+
+    Raises:
+        ParameterError: There is no such pair of bits and activations.
+
+    Example:
+        >>> Quantize(bits=8, activations=16).label
+        'int16x8'
+    """
+
+    def __init__(
+        self, *, bits: int = 8, activations: int | None = 8, calibration: int = 100, timeout: float = 600.0
+    ) -> None:
+        self.label = precision(bits, activations)
+        self.bits = bits
+        self.activations = activations
+        self.calibration = calibration
+        self.timeout = timeout
+
+    def compress(self, model: Any, data: Data, *, epochs: int, directory: Path) -> Compressed:
+        """Converts the model; see `tfkit.Compressor`.
+
+        Args:
+            model: A built Keras model; it stays as it is.
+            data: The train part calibrates, the validation part checks (train where there is none).
+            epochs: Of no effect.
+            directory: Where the file goes, named after the precision.
+
+        Raises:
+            DataError: The data's rows are not what the model takes.
+            ConversionError: The converter refuses the model, crashes or takes too long.
+            VerificationError: The file computes something else than the model.
+        """
+        made = convert(
+            model,
+            directory / f"{self.label}.tflite",
+            bits=self.bits,
+            activations=self.activations,
+            calibration=None if self.activations is None else _drawn(data, "train", self.calibration),
+            check=_drawn(data, data.choosing, _CHECKED),
+            timeout=self.timeout,
+        )
+        return Compressed(artifacts={"litert": made.path}, notes=(f"{self.label}: {made.fidelity}",))
+
+
+def _drawn(data: Data, part: Any, rows: int) -> Any:
+    """Rows of input in random order, since a part may be sorted by its labels."""
+    if is_dataset(data.part(part)):
+        return data.arrays(part, rows)[0]
+    chosen = np.random.default_rng(data.seed).permutation(data.rows(part))[:rows]
+    return map_leaves(lambda leaf: leaf[chosen], data.part(part)[0])

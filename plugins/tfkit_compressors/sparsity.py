@@ -1,0 +1,69 @@
+"""Which variables of a model pruning touches, and how many of their values are zero."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import keras
+
+from tfkit.attach.variables import excluded, named_variables
+from tfkit.errors import ModelError
+
+# What TFMOT prunes too: no biases, no depthwise kernels (few weights, which matter much).
+NAMES = ("kernel", "recurrent_kernel", "embeddings", "pointwise_kernel")
+_DEPTHWISE_LAYERS = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+
+
+def kernels(model: keras.Model, *, exclude: Iterable[str] = (), depthwise: bool = False) -> list[keras.Variable]:
+    """The trainable variables that pruning touches, those of nested models and shared layers once.
+
+    Args:
+        model: A built model.
+        exclude: Layers to leave out, by name or type.
+        depthwise: Whether the kernels of depthwise and separable convolutions' first half are among them.
+
+    Raises:
+        ModelError: If the model is not built or has no such variable.
+    """
+    if not model.built:
+        raise ModelError(f"the model {model.name!r} is not built: call it on a batch, or begin it with keras.Input")
+    found = list(_chosen(model, tuple(exclude), depthwise))
+    if not found:
+        names = ", ".join(sorted({name for _, name, _ in named_variables(model)})) or "none"
+        raise ModelError(
+            f"the model {model.name!r} has nothing to prune: no trainable {', '.join(NAMES)} outside of "
+            f"exclude={tuple(exclude)!r}; its trainable variables are: {names}"
+        )
+    return found
+
+
+def layer_sparsity(model: keras.Model) -> dict[str, float]:
+    """The share of zeros of every trainable kernel of a model, depthwise ones included, by the variable's path.
+
+    Args:
+        model: A built model.
+
+    Returns:
+        Such as `{"conv2d/kernel": 0.8, "dense/kernel": 0.75}`; empty for a model without kernels.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, kernel_initializer="zeros")], "net")
+        >>> layer_sparsity(model)
+        {'net/dense/kernel': 1.0}
+    """
+    return {variable.path: zero_share(variable) for variable in _chosen(model, (), depthwise=True)}
+
+
+def zero_share(variable: keras.Variable) -> float:
+    """The share of a variable's values that are zero, between 0 and 1."""
+    value = variable.numpy()
+    return float((value == 0).mean()) if value.size else 0.0
+
+
+def _chosen(model: keras.Model, exclude: tuple[str, ...], depthwise: bool) -> Iterator[keras.Variable]:
+    for layer, name, variable in named_variables(model):
+        # Keras calls the kernel of a depthwise layer "kernel", that of a separable one "depthwise_kernel".
+        is_depthwise = name == "depthwise_kernel" or (name == "kernel" and isinstance(layer, _DEPTHWISE_LAYERS))
+        wanted = depthwise if is_depthwise else name in NAMES
+        if wanted and not excluded(layer, exclude):
+            yield variable

@@ -1,0 +1,90 @@
+"""Classification, the base of the metrics: reads a batch and hands it on."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tfkit_metrics.inputs import Batch, Form, read
+
+
+class Classification(keras.metrics.Metric):
+    """A metric over class ids, streaming, with float64 counts.
+
+    Subclasses implement `create_state`, `add` and `result`. State of a metric without `num_classes` is
+    created on the first batch.
+
+    Args:
+        num_classes: Number of classes; None takes it from the predictions.
+        multi_label: Whether a row may have several labels, one column of 0 or 1 for each.
+        from_logits: Whether predictions come before the sigmoid or softmax.
+        threshold: Probability above which a label holds; of binary and multi-label tasks.
+        name: Name in logs; None is the class's name in snake_case.
+        dtype: Dtype of the result; None is `default_dtype`, else Keras's floatx.
+    """
+
+    default_dtype: str | None = None
+
+    def __init__(
+        self,
+        *,
+        num_classes: int | None = None,
+        multi_label: bool = False,
+        from_logits: bool = False,
+        threshold: float = 0.5,
+        name: str | None = None,
+        dtype: str | None = None,
+    ) -> None:
+        super().__init__(name=name or _snake_case(type(self).__name__), dtype=dtype or self.default_dtype)
+        # KerasTuner and Keras's callbacks read from it that more is better.
+        self._direction = "up"
+        self.form = Form(self.name, num_classes, multi_label, from_logits, threshold)
+        self.classes = num_classes
+        if num_classes is not None:
+            self.create_state(num_classes)
+
+    def create_state(self, classes: int) -> None:
+        """Creates the variables.
+
+        Args:
+            classes: Number of classes, or of labels of a multi-label task.
+        """
+        raise NotImplementedError
+
+    def add(self, batch: Batch) -> None:
+        """Adds a batch to the counts."""
+        raise NotImplementedError
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Adds a batch; the forms that labels and predictions may have are told in `tfkit_metrics.inputs.read`."""
+        batch, classes = read(y_true, y_pred, sample_weight, self.form)
+        if self.classes is None:
+            self.create_state(classes)
+            self.classes = classes
+        self.add(batch)
+
+    def counts(self, name: str, shape: tuple[int, ...]) -> keras.Variable:
+        """A float64 variable of zeros: float32 stops counting at 2**24."""
+        return self.add_variable(shape=shape, initializer="zeros", dtype="float64", name=name)
+
+    def get_config(self) -> dict[str, Any]:
+        form = self.form
+        return {
+            **super().get_config(),
+            "num_classes": form.num_classes,
+            "multi_label": form.multi_label,
+            "from_logits": form.from_logits,
+            "threshold": form.threshold,
+        }
+
+
+def by_class(values: tf.Tensor, ids: tf.Tensor, classes: int) -> tf.Tensor:
+    """Sums values, float64 (m,), by class id: float64 (classes,)."""
+    return tf.math.unsorted_segment_sum(values, ids, classes)
+
+
+def _snake_case(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()

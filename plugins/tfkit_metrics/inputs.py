@@ -1,0 +1,208 @@
+"""From labels and predictions in any of their forms to class ids, or to one column for each label."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from tfkit.errors import DataError, ParameterError
+from tfkit_metrics.checks import doubt, not_a_number
+
+
+@dataclass(frozen=True)
+class Form:
+    """How labels and predictions are to be read.
+
+    Attributes:
+        owner: Name of the metric, for errors.
+        num_classes: Number of classes, or None to take it from the predictions.
+        multi_label: Whether a row may have several labels.
+        from_logits: Whether predictions come before the sigmoid or softmax.
+        threshold: Probability above which a label holds.
+    """
+
+    owner: str
+    num_classes: int | None = None
+    multi_label: bool = False
+    from_logits: bool = False
+    threshold: float = 0.5
+
+    @property
+    def cut(self) -> float:
+        """The threshold on the scale of the predictions, so that no logit is rounded by a float32 sigmoid."""
+        if not self.from_logits:
+            return self.threshold
+        if self.threshold in (0, 1):
+            return math.inf if self.threshold else -math.inf
+        return math.log(self.threshold / (1 - self.threshold))
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A batch of m rows; the steps of a sequence and the pixels of an image are rows.
+
+    Attributes:
+        labels: Class ids, int32 (m,); of a multi-label task bool (m, labels).
+        predictions: The same form as labels.
+        weights: Float64 (m,): sample weights, 0 where masked.
+        present: Bool (m,): False where masked.
+        doubt: Float64 scalar to add to every count: 0, or NaN where the batch cannot be counted.
+    """
+
+    labels: tf.Tensor
+    predictions: tf.Tensor
+    weights: tf.Tensor
+    present: tf.Tensor
+    doubt: tf.Tensor
+
+
+def read(y_true: Any, y_pred: Any, sample_weight: Any, form: Form) -> tuple[Batch, int]:
+    """Reads a batch and the number of classes.
+
+    Args:
+        y_true: Class ids of shape (n,) or (n, 1), or one-hot rows, soft ones too; a multi-label task's are
+            0 or 1 in a column for each label. Sequences and images have more axes in the middle.
+        y_pred: Probabilities or logits of shape (n, classes); (n,) or (n, 1) where the task is binary; integer
+            ids of shape (n,) or (n, 1) where `num_classes` is given. A Keras mask is honoured.
+        sample_weight: Shape (n,), (n, 1) or that of the ids; or None.
+        form: How they are to be read.
+
+    Raises:
+        DataError: If shapes do not fit or, when run eagerly, a label is out of range.
+        ParameterError: If `num_classes` is needed, or differs from the predictions' columns.
+    """
+    mask = getattr(y_pred, "_keras_mask", None)
+    y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
+    _check_shapes(y_true, y_pred, form)
+    classes = count_classes(y_pred, form)
+    present = _per_row(True if mask is None else mask, y_pred, tf.bool, form)
+    weights = _per_row(1.0 if sample_weight is None else sample_weight, y_pred, tf.float64, form)
+    if form.multi_label:
+        labels, predictions, doubts = _indicators(y_true, y_pred, classes, present, form)
+    else:
+        labels, doubt_labels = _labels(y_true, y_pred, classes, present, form)
+        predictions, doubt_predictions = _predictions(y_pred, classes, present, form)
+        doubts = doubt_labels + doubt_predictions
+    return Batch(labels, predictions, tf.where(present, weights, 0.0), present, doubts), classes
+
+
+def count_classes(y_pred: tf.Tensor, form: Form) -> int:
+    """Number of classes, or of labels of a multi-label task.
+
+    Raises:
+        ParameterError: If `num_classes` is needed, or differs from the predictions' columns.
+    """
+    if not form.multi_label and not _has_columns(y_pred):
+        if form.num_classes is None and y_pred.dtype.is_integer:
+            raise ParameterError(
+                f"metric {form.owner!r}: predictions of dtype {y_pred.dtype.name} and shape {y_pred.shape} "
+                "are class ids; pass num_classes"
+            )
+        return form.num_classes or 2
+    columns = y_pred.shape[-1] or form.num_classes
+    if columns is None or form.num_classes not in (None, columns):
+        raise ParameterError(
+            f"metric {form.owner!r}: predictions of shape {y_pred.shape} do not have num_classes={form.num_classes} "
+            "columns; pass the number that they have"
+        )
+    return columns
+
+
+def _has_columns(y_pred: tf.Tensor) -> bool:
+    """Whether the last axis holds a score for each class."""
+    return y_pred.shape.rank > 1 and y_pred.shape[-1] != 1
+
+
+def _row_axes(y_pred: tf.Tensor) -> int:
+    """Number of axes that tell rows apart: all but the last, which is that of the classes, or of size 1."""
+    return max(y_pred.shape.rank - 1, 1)
+
+
+def _check_shapes(y_true: tf.Tensor, y_pred: tf.Tensor, form: Form) -> None:
+    told = f"metric {form.owner!r}: labels have shape {y_true.shape} and predictions {y_pred.shape}"
+    if not (y_true.shape.rank and y_pred.shape.rank):
+        raise DataError(f"{told}; both need a first axis, that of the rows")
+    if tf.string in (y_true.dtype, y_pred.dtype):
+        raise DataError(f"{told} and are strings; give class ids or one-hot rows")
+    axes = _row_axes(y_pred)
+    if not y_true.shape[:axes].is_compatible_with(y_pred.shape[:axes]):
+        raise DataError(f"{told}: their rows differ")
+    if form.multi_label and not (y_pred.shape.rank > 1 and y_true.shape.is_compatible_with(y_pred.shape)):
+        raise DataError(f"{told}; multi_label=True takes both of shape (n, labels)")
+    columns = (None, 1, count_classes(y_pred, form))
+    if y_true.shape.rank != axes and not (y_true.shape.rank == axes + 1 and y_true.shape[-1] in columns):
+        raise DataError(f"{told}; give ids of shape (n,) or (n, 1), or one-hot rows of {columns[-1]} columns")
+
+
+def _per_row(value: Any, y_pred: tf.Tensor, dtype: tf.DType, form: Form) -> tf.Tensor:
+    """A weight or a mask as (m,); what is said of a whole sequence holds for each of its steps."""
+    tensor, axes = tf.cast(value, dtype), _row_axes(y_pred)
+    if tensor.shape.rank == axes + 1 and tensor.shape[-1] == 1:
+        tensor = tf.squeeze(tensor, -1)
+    rank = tensor.shape.rank
+    if rank is None or rank > axes or not tensor.shape.is_compatible_with(y_pred.shape[:rank]):
+        raise DataError(
+            f"metric {form.owner!r}: sample_weight has shape {tensor.shape} and predictions {y_pred.shape}; "
+            "give one weight for each row"
+        )
+    padded = tf.concat([tf.shape(tensor), tf.ones(axes - rank, tf.int32)], 0)
+    return tf.reshape(tf.broadcast_to(tf.reshape(tensor, padded), tf.shape(y_pred)[:axes]), (-1,))
+
+
+def _indicators(
+    y_true: tf.Tensor, y_pred: tf.Tensor, classes: int, present: tf.Tensor, form: Form
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    scores = _floating(tf.reshape(y_pred, (-1, classes)))
+    labels = _floating(tf.reshape(y_true, tf.shape(scores)))
+    valid = tf.reduce_all((labels >= 0) & (labels <= 1), axis=-1) | ~present
+    wanted = f"metric {form.owner!r}: with multi_label=True labels must be from 0 to 1"
+    doubts = doubt(valid, tf.reduce_max(labels, axis=-1), wanted) + not_a_number(scores, present)
+    return labels > 0.5, scores > form.cut, doubts
+
+
+def _predictions(y_pred: tf.Tensor, classes: int, present: tf.Tensor, form: Form) -> tuple[tf.Tensor, tf.Tensor]:
+    if _has_columns(y_pred):
+        scores = _floating(tf.reshape(y_pred, (-1, classes)))
+        return tf.argmax(scores, -1, output_type=tf.int32), not_a_number(scores, present)
+    scores = tf.reshape(y_pred, (-1,))
+    if classes == 2 and scores.dtype.is_floating:
+        return tf.cast(scores > form.cut, tf.int32), not_a_number(scores[:, None], present)
+    return _ids(scores, classes, present, f"metric {form.owner!r}: predictions")
+
+
+def _labels(
+    y_true: tf.Tensor, y_pred: tf.Tensor, classes: int, present: tf.Tensor, form: Form
+) -> tuple[tf.Tensor, tf.Tensor]:
+    owner = f"metric {form.owner!r}"
+    if y_true.shape.rank > _row_axes(y_pred) and y_true.shape[-1] != 1:
+        return _one_hot(tf.reshape(y_true, (-1, classes)), present, owner)
+    values = tf.reshape(y_true, tf.shape(present))
+    if classes > 2 or not values.dtype.is_floating:
+        return _ids(values, classes, present, f"{owner}: labels")
+    # Two classes may have soft labels, such as 0.95 after label smoothing.
+    valid = ((values >= 0) & (values <= 1)) | ~present
+    return tf.cast(values > 0.5, tf.int32), doubt(valid, values, f"{owner}: labels must be from 0 to 1")
+
+
+def _one_hot(rows: tf.Tensor, present: tf.Tensor, owner: str) -> tuple[tf.Tensor, tf.Tensor]:
+    rows = _floating(rows)
+    total = tf.reduce_sum(rows, axis=-1)
+    wanted = f"{owner}: one-hot labels must sum to 1 in each row (pass multi_label=True where several may hold)"
+    doubts = doubt(((total > 0.5) & (total < 1.5)) | ~present, total, wanted)
+    return tf.argmax(rows, -1, output_type=tf.int32), doubts
+
+
+def _ids(values: tf.Tensor, classes: int, present: tf.Tensor, owner: str) -> tuple[tf.Tensor, tf.Tensor]:
+    values = tf.cast(values, tf.int32) if values.dtype.is_bool else values
+    ids = tf.cast(values, tf.int32)
+    # Casting back shows fractions, NaN and what int32 cannot hold.
+    valid = (ids >= 0) & (ids < classes) & (tf.cast(ids, values.dtype) == values)
+    wanted = f"{owner} must be whole numbers from 0 to {classes - 1} (num_classes={classes})"
+    return tf.clip_by_value(ids, 0, classes - 1), doubt(valid | ~present, values, wanted)
+
+
+def _floating(tensor: tf.Tensor) -> tf.Tensor:
+    return tensor if tensor.dtype.is_floating else tf.cast(tensor, tf.float32)

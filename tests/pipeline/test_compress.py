@@ -1,0 +1,145 @@
+import types
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+import pytest
+
+import tfkit
+from tfkit.pipeline.copies import compiled_copy
+from tfkit.pipeline.rows import agreement
+from tfkit.registry import registered
+
+
+class Scale:
+    """A toy compressor: multiplies the first kernel by `factor` and trains nothing."""
+
+    def __init__(self, factor=1.0):
+        self.factor = factor
+
+    def compress(self, model, data, *, epochs, directory):
+        kernel = model.layers[0].kernel
+        kernel.assign(kernel * self.factor)
+        return tfkit.Compressed(model=model, notes=(f"times {self.factor}",))
+
+
+class Schema:
+    pass
+
+
+@pytest.fixture(scope="module")
+def toy():
+    from dataclasses import dataclass
+
+    @dataclass(frozen=True)
+    class Factor:
+        factor: float = 1.0
+
+    module = types.ModuleType("toy_compressors")
+
+    @tfkit.hookimpl
+    def tfkit_compressors() -> Iterator[tfkit.Spec]:
+        yield tfkit.Spec("scale", "Scales a kernel.", f"{__name__}:Scale", Factor)
+
+    module.tfkit_compressors = tfkit_compressors
+    import sys
+
+    sys.modules[__name__] = sys.modules.get(__name__) or types.ModuleType(__name__)
+    sys.modules[__name__].Scale = Scale
+    with registered(module):
+        yield
+
+
+@pytest.fixture(scope="module")
+def task():
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).normal(size=(300, 5)).astype("float32")
+    y = (x[:, 0] + x[:, 1] > 0).astype("int64")
+    model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(8, "relu"), keras.layers.Dense(2, "softmax")])
+    model.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(x[:200], y[:200], epochs=15, verbose=0)
+    return model, tfkit.Data((x[:200], y[:200]), (x[200:250], y[200:250]), (x[250:], y[250:]))
+
+
+def test_the_first_row_is_the_source_and_the_model_stays_as_it_was(toy, task):
+    model, data = task
+    weights, iterations = model.get_weights(), int(model.optimizer.iterations)
+    result = tfkit.compress(model, [("scale", {"factor": 0.0})], data)
+    for before, after in zip(weights, model.get_weights()):
+        np.testing.assert_array_equal(before, after)
+    assert int(model.optimizer.iterations) == iterations
+    source, scaled = result.table
+    expected = np.mean(model.predict(data.validation[0], verbose=0).argmax(-1) == data.validation[1])
+    assert source["step"] == "source"
+    assert source["metric"] == pytest.approx(expected)
+    assert scaled["nonzero"] == source["nonzero"] - 40
+    assert scaled["notes"] == ["times 0.0"]
+    keys = {"step", "metric", "parameters", "nonzero", "bytes", "gzip_bytes", "latency_p50_ms", "latency_p99_ms"}
+    assert keys | {"agreement", "kept"} <= source.keys()
+
+
+def test_a_step_that_loses_too_much_is_undone(toy, task):
+    model, data = task
+    result = tfkit.compress(model, [("scale", {"factor": -1.0}), "scale"], data, max_drop=0.05)
+    assert [row["kept"] for row in result.table] == [True, False, True]
+    np.testing.assert_array_equal(result.model.get_weights()[0], model.get_weights()[0])
+
+
+def test_without_a_bound_every_step_is_kept(toy, task):
+    model, data = task
+    result = tfkit.compress(model, [("scale", {"factor": -1.0})], data)
+    assert result.table[-1]["kept"]
+    np.testing.assert_array_equal(result.model.get_weights()[0], -model.get_weights()[0])
+
+
+def test_the_last_row_is_measured_on_the_test_part(toy, task):
+    model, data = task
+    result = tfkit.compress(model, ["scale"], data)
+    expected = np.mean(model.predict(data.test[0], verbose=0).argmax(-1) == data.test[1])
+    assert result.table[-1]["test_metric"] == pytest.approx(expected)
+    assert "test_metric" not in result.table[0]
+
+
+def test_a_time_budget_that_is_spent_begins_no_step(toy, task):
+    model, data = task
+    assert len(tfkit.compress(model, ["scale"], data, time_budget=0.0).table) == 1
+
+
+def test_a_copy_is_compiled_alike_with_a_fresh_optimizer(task):
+    model, data = task
+    copy = compiled_copy(model)
+    assert int(copy.optimizer.iterations) == 0
+    assert float(copy.optimizer.learning_rate) == pytest.approx(0.02)
+    assert copy.loss == model.loss
+    copy.fit(*data.train, verbose=0)
+    assert int(copy.optimizer.iterations) == 7
+
+
+@pytest.mark.parametrize("steps", ["auto", "prune"])
+def test_steps_that_are_no_list_are_refused(task, steps):
+    with pytest.raises(tfkit.ParameterError, match="must be a list"):
+        tfkit.compress(*task[:1], steps, task[1])
+
+
+def test_every_step_is_checked_before_the_first_is_done(toy, task):
+    model, data = task
+    with pytest.raises(tfkit.PluginNotFound, match="there is no compressor 'shrinkle'"):
+        tfkit.compress(model, ["scale", "shrinkle"], data)
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (keras.Sequential([keras.layers.Dense(1)]), "not built"),
+        (keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]), "not compiled"),
+    ],
+)
+def test_a_model_that_cannot_be_trained_is_refused(task, model, words):
+    with pytest.raises(tfkit.ModelError, match=words):
+        tfkit.compress(model, ["prune"], task[1])
+
+
+def test_agreement_of_classes_of_one_output_and_of_numbers():
+    assert agreement(np.array([[0.9], [0.2]]), np.array([[0.4], [0.3]])) == 0.5
+    assert agreement(np.eye(3), np.eye(3)) == 1.0
+    assert agreement(np.array([[3.0], [-1.0]]), np.array([[3.0], [-1.0]])) is None

@@ -1,0 +1,178 @@
+"""Schedules against their formulas in numpy: eagerly, in graphs, and at every step of a real fit."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tfkit
+
+FORMULAS = {
+    "constant": lambda step, value: np.full_like(step, value),
+    "inverse-time": lambda step, initial, decay, steps_per_epoch=1: (
+        initial / (1 + decay * np.floor(step / steps_per_epoch))
+    ),
+    "exponential": lambda step, initial, gamma, steps=1: initial * gamma ** (step / steps),
+    "cosine": lambda step, initial, steps, final=0.0: (
+        final + (initial - final) * (1 + np.cos(np.pi * np.minimum(step / steps, 1))) / 2
+    ),
+    "inverse-sqrt": lambda step, initial, beta: initial / np.sqrt(1 + beta * step),
+}
+CASES = [
+    ("constant", {"value": 0.03}),
+    ("inverse-time", {"initial": 0.5, "decay": 0.7}),
+    ("inverse-time", {"initial": 0.5, "decay": 0.7, "steps_per_epoch": 3, "warmup": 4}),
+    ("exponential", {"initial": 0.5, "gamma": 0.9}),
+    ("exponential", {"initial": 0.5, "gamma": 0.5, "steps": 5, "warmup": 3}),
+    ("cosine", {"initial": 0.5, "steps": 15}),
+    ("cosine", {"initial": 0.5, "steps": 10, "final": 0.01, "warmup": 5}),
+    ("inverse-sqrt", {"initial": 0.5, "beta": 0.3}),
+    ("inverse-sqrt", {"initial": 0.5, "beta": 0.3, "warmup": 6}),
+]
+EVERY = pytest.mark.parametrize(("name", "params"), CASES, ids=[f"{name}-{i}" for i, (name, _) in enumerate(CASES)])
+
+rates = st.floats(1e-4, 10.0)
+PARAMETERS = {
+    "constant": st.fixed_dictionaries({"value": rates}),
+    "inverse-time": st.fixed_dictionaries(
+        {"initial": rates, "decay": st.floats(0, 5)}, optional={"steps_per_epoch": st.integers(1, 200)}
+    ),
+    "exponential": st.fixed_dictionaries(
+        {"initial": rates, "gamma": st.floats(0.9, 1.1)}, optional={"steps": st.integers(1, 100)}
+    ),
+    "cosine": st.fixed_dictionaries({"initial": rates, "steps": st.integers(1, 500)}, optional={"final": rates}),
+    "inverse-sqrt": st.fixed_dictionaries({"initial": rates, "beta": st.floats(0, 5)}),
+}
+
+
+def formula(name, params, steps):
+    """The rate at each step by the definition in float64, warm-up before it."""
+    steps = np.asarray(steps, "float64")
+    own = {key: value for key, value in params.items() if key != "warmup"}
+    warmup = params.get("warmup", 0)
+    rate = FORMULAS[name]
+    if not warmup:
+        return rate(steps, **own)
+    rising = rate(np.zeros_like(steps), **own) * (steps + 1) / warmup
+    return np.where(steps < warmup, rising, rate(np.maximum(steps - warmup, 0), **own))
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+@given(data=st.data(), first=st.integers(0, 300))
+@settings(max_examples=40, deadline=None)
+def test_any_parameters_give_the_formula(name, data, first):
+    params = data.draw(PARAMETERS[name])
+    if name != "constant":
+        params["warmup"] = data.draw(st.integers(0, 50))
+    steps = np.arange(first, first + 60)
+    found = np.asarray(tfkit.create("schedule", name, **params)(steps))
+    wanted = np.broadcast_to(formula(name, params, steps), found.shape or steps.shape)
+    largest = max(params.get(key, 0) for key in ("value", "initial", "final"))
+    np.testing.assert_allclose(np.broadcast_to(found, steps.shape), wanted, rtol=3e-5, atol=1e-6 * largest)
+
+
+@keras.saving.register_keras_serializable(package="test_schedules")
+def the_prediction(true, predicted):
+    return predicted
+
+
+def rates_of_fit(callback=None, *, learning_rate=9.0, steps=24, fits=1, accumulation=None, **compiled):
+    """The rate that every batch of a fit used, read from the weights, and the model.
+
+    Batch i holds row i of the unit matrix and the loss is the prediction: weight i falls by the rate at
+    step i and no other, so it holds that rate as SGD applied it, to the last bit.
+    """
+    model = keras.Sequential([keras.Input((steps,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")])
+    optimizer = keras.optimizers.SGD(learning_rate, gradient_accumulation_steps=accumulation)
+    model.compile(optimizer, loss=the_prediction, **compiled)
+    rows = np.eye(steps, dtype="float32")
+    for part in np.split(np.arange(steps), fits):
+        callbacks = [] if callback is None else [callback]
+        model.fit(rows[part], rows[part], batch_size=1, shuffle=False, verbose=0, callbacks=callbacks)
+    return -model.get_weights()[0][:, 0] * (accumulation or 1), model
+
+
+@EVERY
+def test_every_step_of_a_fit_uses_the_formula(name, params):
+    found, model = rates_of_fit(tfkit.callback("schedule", name, **params))
+    np.testing.assert_allclose(found, formula(name, params, np.arange(24)), rtol=1e-5, atol=1e-7)
+    assert float(model.optimizer.learning_rate) == 9.0
+
+
+@pytest.mark.parametrize(
+    "compiled",
+    [{"steps_per_execution": 8}, {"steps_per_execution": 5, "jit_compile": True}, {"run_eagerly": True}],
+    ids=["spe-8", "spe-5-jit", "eager"],
+)
+def test_every_way_to_run_a_step_uses_the_formula(compiled):
+    name, params = "inverse-time", {"initial": 0.5, "decay": 0.7, "steps_per_epoch": 3, "warmup": 4}
+    found, _ = rates_of_fit(tfkit.callback("schedule", name, **params), **compiled)
+    np.testing.assert_allclose(found, formula(name, params, np.arange(24)), rtol=1e-5)
+
+
+def test_as_the_learning_rate_of_an_optimizer():
+    name, params = "cosine", {"initial": 0.5, "steps": 10, "final": 0.01, "warmup": 5}
+    found, _ = rates_of_fit(learning_rate=tfkit.create("schedule", name, **params), steps_per_execution=8)
+    np.testing.assert_allclose(found, formula(name, params, np.arange(24)), rtol=1e-5)
+
+
+def test_under_gradient_accumulation_a_step_is_an_update():
+    params = {"initial": 0.5, "gamma": 0.9, "warmup": 2}
+    found, model = rates_of_fit(tfkit.callback("schedule", "exponential", **params), accumulation=3)
+    assert int(model.optimizer.iterations) == 8
+    np.testing.assert_allclose(found, np.repeat(formula("exponential", params, np.arange(8)), 3), rtol=1e-5)
+
+
+def test_a_second_fit_goes_on_where_the_first_stopped():
+    params = {"initial": 0.5, "steps": 20}
+    found, _ = rates_of_fit(tfkit.callback("schedule", "cosine", **params), fits=2)
+    np.testing.assert_allclose(found, formula("cosine", params, np.arange(24)), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("jit", [False, True])
+@pytest.mark.parametrize("epoch", [41, 49, 61, 97, 110])
+def test_an_epoch_begins_at_its_first_step_in_a_graph(epoch, jit):
+    """A graph divides by multiplying with the reciprocal: 61 * float32(1 / 61) is less than 1."""
+    schedule = tfkit.create("schedule", "inverse-time", initial=1.0, decay=1.0, steps_per_epoch=epoch)
+    steps = np.ravel(np.arange(1, 200)[:, None] * epoch + [-1, 0])
+    found = tf.function(schedule, jit_compile=jit)(tf.constant(steps))
+    np.testing.assert_allclose(found, 1 / (1 + steps // epoch), rtol=1e-6)
+
+
+@EVERY
+def test_config_makes_the_same_schedule(name, params):
+    schedule = tfkit.create("schedule", name, **params)
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(schedule)))
+    loaded = keras.saving.deserialize_keras_object(config)
+    assert type(loaded) is type(schedule)
+    assert loaded.get_config() == schedule.get_config()
+    for key, value in params.items():
+        assert loaded.get_config()[key] == value
+
+
+def test_a_model_saved_with_a_schedule_goes_on_with_it(tmp_path):
+    params = {"initial": 0.5, "steps": 20, "warmup": 2}
+    _, model = rates_of_fit(learning_rate=tfkit.create("schedule", "cosine", **params), steps=5)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    assert int(loaded.optimizer.iterations) == 5
+    np.testing.assert_allclose(float(loaded.optimizer.learning_rate), formula("cosine", params, 5), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "text"),
+    [
+        ("cosine", {"initial": 0.1}, "needs 'steps' (an int >= 1)"),
+        ("cosine", {"initial": -1.0, "steps": 5}, "the parameter 'initial' of schedule 'cosine' must be a float > 0"),
+        ("cosine", {"initial": 0.1, "step": 5, "steps": 5}, "did you mean 'steps'?"),
+        ("constant", {"value": 0.1, "warmup": 3}, "takes no parameter 'warmup'"),
+    ],
+)
+def test_bad_parameters_are_refused(name, params, text):
+    with pytest.raises(tfkit.ParameterError) as error:
+        tfkit.callback("schedule", name, **params)
+    assert text in str(error.value)

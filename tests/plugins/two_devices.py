@@ -1,0 +1,78 @@
+"""What test_strategies.py runs in a process of its own, which has two logical CPU devices."""
+
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import tfkit
+from tfkit.named_model import NamedModel
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+X = np.random.default_rng(0).random((32, 4), "float32")
+Y = X @ np.array([[1.0], [-2.0], [3.0], [0.5]], "float32")
+
+
+def devices(strategy):
+    return [name.rpartition("device:")[2] for name in strategy.extended.worker_devices]
+
+
+def refused(name, **params):
+    try:
+        tfkit.create("strategy", name, **params)
+    except tfkit.ParameterError as error:
+        return str(error)
+    raise AssertionError(f"{name} took {params}")
+
+
+def trained(strategy, *callbacks, epochs=3, rate=0.1):
+    with strategy.scope():
+        zeros = keras.layers.Dense(1, kernel_initializer="zeros", name="sum")
+        model = keras.Sequential([keras.Input((4,), name="numbers"), zeros])
+        model.compile(keras.optimizers.SGD(rate), "mse", metrics=["mae"])
+    data = {"batch_size": 8, "shuffle": False, "validation_data": (X, Y), "verbose": 0}
+    return model, model.fit(X, Y, epochs=epochs, callbacks=list(callbacks), **data).history
+
+
+def main(folder):
+    assert devices(tfkit.create("strategy", "mirrored")) == ["CPU:0", "CPU:1"]
+    assert devices(tfkit.create("strategy", "mirrored", devices=("cpu:1",))) == ["CPU:1"]
+    assert devices(tfkit.create("strategy", "one-device", device="/cpu:1")) == ["CPU:1"]
+    assert devices(tfkit.create("strategy", "one-device", device="CPU")) == ["CPU:0"]
+    print("names")
+
+    there = "there are: CPU:0, CPU:1"
+    assert refused("one-device", device="GPU:0") == f"strategy 'one-device' knows no device 'GPU:0'; {there}"
+    assert refused("mirrored", devices=("CPU:0", "CPU:2")) == f"strategy 'mirrored' knows no device 'CPU:2'; {there}"
+    assert refused("one-device", device="desk") == f"strategy 'one-device' knows no device 'desk'; {there}"
+    assert refused("mirrored", devices=("CPU:1", "cpu:1")).endswith("takes each device once; got CPU:1, cpu:1")
+    print("refused")
+
+    plain, wanted = trained(tf.distribute.get_strategy())
+    for name in ("one-device", "mirrored"):
+        model, history = trained(tfkit.create("strategy", name))
+        for key, values in wanted.items():
+            np.testing.assert_allclose(history[key], values, rtol=1e-5, err_msg=f"{name} {key}")
+        np.testing.assert_allclose(model.get_weights()[0], plain.get_weights()[0], rtol=1e-5)
+    print("fit")
+
+    stop = tfkit.create("callback", "early-stopping", patience=2)
+    model, history = trained(tfkit.create("strategy", "mirrored"), stop, epochs=50, rate=1.5)
+    assert len(history["loss"]) == int(np.argmin(history["val_loss"])) + 3
+    np.testing.assert_allclose(model.evaluate(X, Y, verbose=0)[0], min(history["val_loss"]), rtol=1e-5)
+    print("stopped")
+
+    exporter, named = tfkit.create("exporter", "saved-model"), NamedModel(model)
+    exporter.write(named, folder, None)
+    found = exporter.predict(folder, {"numbers": X})["sum"]
+    np.testing.assert_allclose(found, X @ model.get_weights()[0] + model.get_weights()[1], rtol=1e-4, atol=1e-5)
+    print("exported")
+
+
+if __name__ == "__main__":
+    from pathlib import Path
+
+    main(Path(sys.argv[1]))

@@ -1,0 +1,165 @@
+"""KerasTuner's silent errors in searching: each test fails when KerasTuner mends one, so that the repair can go."""
+
+import math
+
+import keras_tuner
+import pytest
+from keras_tuner.oracles import BayesianOptimizationOracle, RandomSearchOracle
+
+from tfkit_searchers.levels import sample
+from tfkit_searchers.objective import direction_of
+from tfkit_searchers.random_search import RandomSearch
+
+
+def one_float():
+    hp = keras_tuner.HyperParameters()
+    hp.Float("x", 0.0, 1.0)
+    return hp
+
+
+def oracle_in(make, folder, hyperparameters, **options):
+    oracle = make("loss", **{"max_trials": 50, "hyperparameters": hyperparameters, "seed": 1, **options})
+    oracle.verbose = 0
+    oracle._set_project_dir(str(folder), make.__name__)
+    return oracle
+
+
+def finish(oracle, trial, score):
+    oracle.update_trial(trial.trial_id, {"loss": score})
+    trial.status = "COMPLETED"
+    oracle.end_trial(trial)
+    return trial.status
+
+
+def test_trap_22_infinity_is_taken_for_a_score(tmp_path):
+    statuses = []
+    for make in (RandomSearchOracle, RandomSearch):
+        oracle = oracle_in(make, tmp_path, one_float())
+        statuses.append(finish(oracle, oracle.create_trial("tuner"), math.inf))
+    assert statuses == ["COMPLETED", "FAILED"]
+
+
+def test_trap_22_infinity_is_the_best_score_for_the_bayesian_oracle(tmp_path):
+    """Its Gaussian process sees 0 in its place: less than every real loss here."""
+    hp = one_float()
+    oracle = oracle_in(BayesianOptimizationOracle, tmp_path, hp, num_initial_points=3)
+    for score in (5.0, math.inf, 6.0):
+        finish(oracle, oracle.create_trial("tuner"), score)
+    seen = []
+    fit = oracle.gpr.fit
+    oracle.gpr.fit = lambda x, y: (seen.extend(y), fit(x, y))
+    oracle.create_trial("tuner")
+    assert min(seen) == 0.0
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_trap_23_killed_trial_comes_back_with_another_trials_score(tmp_path):
+    """Killed between the two files it writes for a new trial: that one never runs, and counts with the score before."""
+    scores = {}
+    for make in (BayesianOptimizationOracle, RandomSearch):
+        oracle = oracle_in(make, tmp_path, one_float())
+        finish(oracle, oracle.create_trial("tuner"), 7.0)
+        if make is RandomSearch:
+            lost = oracle.create_trial("tuner")  # one transaction: there is no moment between two writes
+        else:
+            oracle.save = lambda: (_ for _ in ()).throw(Killed)
+            with pytest.raises(Killed):
+                oracle.create_trial("tuner")
+            lost = oracle.trials["01"]
+        resumed = oracle_in(make, tmp_path, one_float())
+        resumed.reload()
+        again = resumed.create_trial("tuner")
+        scores[make] = (again.trial_id == lost.trial_id, resumed)
+    given_again, upstream = scores[BayesianOptimizationOracle]
+    assert not given_again
+    assert upstream.trials["01"].status == "RUNNING"
+    upstream.ongoing_trials.clear()
+    assert list(upstream._vectorize_trials()[1][:2]) == [7.0, 7.0]
+
+    given_again, ours = scores[RandomSearch]
+    assert given_again
+    finish(ours, ours.trials["0001"], 3.0)
+    assert [trial.score for trial in ours.trials.values()] == [7.0, 3.0]
+
+
+def drawn(make, folder, seed):
+    oracle = oracle_in(make, folder / str(seed), one_float(), seed=seed)
+    return [oracle.create_trial(f"tuner{number}").hyperparameters.values["x"] for number in range(10)]
+
+
+def test_trap_24_seeds_give_one_study_shifted(tmp_path):
+    assert drawn(RandomSearchOracle, tmp_path, 8)[:7] == drawn(RandomSearchOracle, tmp_path, 5)[3:]
+    assert not set(drawn(RandomSearch, tmp_path, 8)) & set(drawn(RandomSearch, tmp_path, 5))
+
+
+def test_trap_24_seed_zero_is_ignored(tmp_path):
+    assert oracle_in(RandomSearchOracle, tmp_path, one_float(), seed=0).seed != 0
+    first, second = (drawn(RandomSearch, tmp_path / each, 0) for each in "ab")
+    assert first == second
+
+
+class Tuner(keras_tuner.Tuner):
+    """Reports what it is told to, and may be interrupted before the trial ends."""
+
+    result, interrupt = 0.0, False
+
+    def run_trial(self, trial, *args, **kwargs):
+        return self.result
+
+    def on_trial_end(self, trial):
+        if self.interrupt:
+            raise KeyboardInterrupt
+        super().on_trial_end(trial)
+
+
+@pytest.mark.filterwarnings("ignore:The use case of calling:DeprecationWarning")
+def test_trap_25_result_after_an_interruption_is_ignored(tmp_path):
+    scores = []
+    for make in (RandomSearchOracle, RandomSearch):
+        for result, interrupt in ((9.0, False), (1.0, True), (2.0, False)):
+            oracle = make(max_trials=2, hyperparameters=one_float(), seed=1)
+            tuner = Tuner(oracle, directory=tmp_path, project_name=make.__name__)
+            tuner.result, tuner.interrupt = result, interrupt
+            if result == 9.0:
+                oracle.max_trials = 1
+            try:
+                tuner.search(verbose=0)
+            except KeyboardInterrupt:
+                assert interrupt
+        scores.append([trial.score for trial in oracle.trials.values()])
+    assert scores == [[9.0, 1.0], [9.0, 2.0]]
+
+
+def test_trap_27_logarithmic_int_leaves_its_range(tmp_path):
+    hp = keras_tuner.HyperParameters()
+    hp.Int("units", 4, 256, sampling="log")
+    assert hp.space[0].prob_to_value(1.0) == 257
+    assert sample(hp.space[0], 1.0) == 256
+
+    oracle = oracle_in(BayesianOptimizationOracle, tmp_path, hp, num_initial_points=3)
+    found = []
+    for _ in range(6):
+        trial = oracle.create_trial("tuner")
+        found.append(trial.hyperparameters.values["units"])
+        finish(oracle, trial, -found[-1])
+    assert max(found) == 257
+
+
+def test_metrics_that_are_better_when_large_are_minimized():
+    """KerasTuner knows no direction for some metrics and the wrong one for others; not in the list of traps."""
+    infer = keras_tuner.engine.metrics_tracking.infer_metric_direction
+    assert [infer(name) for name in ("val_f1_score", "val_r2_score")] == ["min", "min"]
+    assert [direction_of(name) for name in ("val_f1_score", "val_r2_score")] == ["max", "max"]
+    with pytest.raises(TypeError, match="MeanIoU"):
+        infer("val_mean_io_u")
+    assert direction_of("val_mean_io_u") == "max"
+
+
+def test_grid_loses_the_end_of_a_range_of_floats():
+    hp = keras_tuner.HyperParameters()
+    hp.Float("x", 0, 1, step=0.1)
+    assert max(hp.space[0].values) == 0.9
+    assert sample(hp.space[0], 1.0) == 1.0

@@ -1,0 +1,136 @@
+"""Guard: takes off what is attached to a model when anything in its fit raises."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+import keras
+import tensorflow as tf
+
+if TYPE_CHECKING:
+    from tfkit.attach.attached import Attached
+
+# How a finite dataset says that it is at its end; not a failure.
+_END_OF_DATA = (StopIteration, tf.errors.OutOfRangeError)
+
+
+class Guard:
+    """What is attached to a model in one fit. As a context manager it takes all of it off when its body raises.
+
+    Keras calls no callback when a fit fails. The guard therefore stands around the train function, the test
+    function and every method of the fit's `keras.callbacks.CallbackList`, until the last part is taken off.
+
+    Args:
+        model: The model in a fit that has begun.
+
+    Attributes:
+        attached: The callbacks whose parts are on the model.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model = model
+        self.attached: list[Attached] = []
+        self._fit = _fit(model)
+        self._callbacks = _running_callbacks()
+        for name in _methods(self._callbacks):
+            setattr(self._callbacks, name, self._watched(getattr(self._callbacks, name)))
+
+    @classmethod
+    def of(cls, model: keras.Model) -> Guard:
+        """The guard of the model's present fit; what an earlier fit could not take off goes first."""
+        guard: Guard | None = getattr(model.train_function, "guard", None)
+        if guard is not None and guard.is_present():
+            return guard
+        if guard is not None:
+            guard.release()
+        return cls(model)
+
+    def is_present(self) -> bool:
+        """Whether the fit it was made for still runs, as far as can be told: each fit has a history of its own."""
+        return _fit(self.model) is self._fit
+
+    def retrace(self) -> None:
+        """Has the train function traced anew, with what is attached now."""
+        self.model.make_train_function(force=True)
+        self._watch("train_function")
+        self.model.make_test_function()
+        self._watch("test_function")
+
+    def drop(self, callback: Attached) -> None:
+        """Forgets a callback whose part is off; the last one takes the guard with it."""
+        self.attached.remove(callback)
+        self.model.train_function = None
+        if not self.attached:
+            self._unwatch()
+
+    def release(self) -> None:
+        """Takes everything off, the last part first."""
+        for callback in reversed(self.attached):
+            callback._remove()
+        self._unwatch()
+
+    def __enter__(self) -> Guard:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is not None and not issubclass(kind, _END_OF_DATA):
+            self.release()
+
+    def _watch(self, name: str) -> None:
+        if getattr(getattr(self.model, name), "guard", None) is not self:
+            setattr(self.model, name, _Step(self, name))
+
+    def _unwatch(self) -> None:
+        if getattr(self.model.test_function, "guard", None) is self:
+            self.model.test_function = self.model.test_function.function
+        for name in _methods(self._callbacks):
+            vars(self._callbacks).pop(name, None)
+
+    def _watched(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            with self:
+                return method(*args, **kwargs)
+
+        return watched
+
+
+class _Step:
+    """The train or test function of a model under guard."""
+
+    def __init__(self, guard: Guard, name: str) -> None:
+        self.guard = guard
+        self.name = name
+        self.function = getattr(guard.model, name)
+
+    def __call__(self, iterator: Any) -> Any:
+        if self.guard.is_present():
+            with self.guard:
+                return self.function(iterator)
+        # Left over from a fit that failed where nothing could be watched: in another callback's on_train_begin.
+        self.guard.release()
+        getattr(self.guard.model, f"make_{self.name}")()
+        return getattr(self.guard.model, self.name)(iterator)
+
+
+def _fit(model: keras.Model) -> Any:
+    return getattr(model, "history", None)
+
+
+def _methods(callbacks: Any) -> list[str]:
+    return [name for name in dir(callbacks) if name.startswith("on_")]
+
+
+def _running_callbacks() -> keras.callbacks.CallbackList | None:
+    """The list that is calling: Keras hands a callback the model, and not the list that it is in."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None:
+        caller = frame.f_locals.get("self")
+        if isinstance(caller, keras.callbacks.CallbackList):
+            return caller
+        frame = frame.f_back
+    return None

@@ -1,0 +1,74 @@
+"""TrialCallback: what a search wants of the fit of one trial."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from tfkit.errors import ParameterError
+
+
+class OutOfTime(Exception):
+    """The time budget of a search is spent in the middle of a trial."""
+
+
+class UnknownObjective(ParameterError):
+    """No metric of the model has the objective's name."""
+
+
+class TrialCallback(keras.callbacks.Callback):
+    """Keeps the history of a fit and the weights of its best epoch, and ends it when time is up.
+
+    It must be the last callback: others add to the logs.
+
+    Args:
+        objective: A `keras_tuner.Objective`.
+        to_beat: Score of the best trial so far, or None; weights that do not beat it are not kept.
+        weights: The file that the weights go to.
+        ends: `time.monotonic()` at which the fit ends, or None.
+        report: Called after each epoch with its number, counted from 0, and its logs.
+
+    Attributes:
+        history: The logs of each epoch.
+
+    Raises:
+        UnknownObjective: After the first epoch, where no metric has the objective's name.
+        OutOfTime: At the first batch after `ends`.
+    """
+
+    def __init__(
+        self,
+        objective: Any,
+        to_beat: float | None,
+        weights: Path,
+        ends: float | None,
+        report: Callable[[int, dict[str, float]], None],
+    ) -> None:
+        super().__init__()
+        self.history: list[dict[str, float]] = []
+        self._objective = objective
+        self._best = to_beat
+        self._weights = weights
+        self._ends = ends
+        self._report = report
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._ends is not None and time.monotonic() >= self._ends:
+            raise OutOfTime
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        figures = {name: float(value) for name, value in (logs or {}).items()}
+        if not self._objective.has_value(figures):
+            wanted = ", ".join(getattr(self._objective, "name_to_direction", [self._objective.name]))
+            raise UnknownObjective(f"no metric of the model is called {wanted!r}; there are: {', '.join(figures)}")
+        self.history.append(figures)
+        value = self._objective.get_value(figures)
+        if math.isfinite(value) and (self._best is None or self._objective.better_than(value, self._best)):
+            self._best = value
+            self.model.save_weights(self._weights)
+        self._report(epoch, figures)

@@ -1,0 +1,1 @@
+"""Functions that `tfkit.child.call` runs in processes of their own; they may import frameworks."""

@@ -1,0 +1,60 @@
+"""The command line: parses, calls, prints. A command's module is imported when the command is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from tfkit.cli.commands import Commands
+from tfkit.errors import ConversionError, RunError, TfkitError, VerificationError
+
+# What failed through no mistake of the user's.
+_FAILURES = (ConversionError, RunError, VerificationError)
+
+_USAGE, _FAILURE, _INTERRUPTED = 2, 1, 130
+
+
+@click.command(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="--debug anywhere shows the traceback of an error.",
+)
+@click.version_option(package_name="tfkit-keras", prog_name="tfkit")
+def tfkit() -> None:
+    """Measure, train, search, compress, export and serve Keras models; every step is a plugin."""
+
+
+def main() -> None:
+    """Runs the command line: exit status 0, 2 for a user's mistake, 1 for a failure."""
+    arguments = [each for each in sys.argv[1:] if each != "--debug"]
+    debug = len(arguments) < len(sys.argv) - 1
+    if not debug:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.exit(_run(arguments, debug))
+
+
+def _run(arguments: list[str], debug: bool) -> int:
+    try:
+        return int(tfkit.main(arguments, prog_name="tfkit", standalone_mode=False) or 0)
+    except click.exceptions.Abort:
+        return _INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return _INTERRUPTED
+    except Exception as error:
+        if debug:
+            raise
+        print(f"error: {_one_line(error)}", file=sys.stderr)
+        return _USAGE if isinstance(error, TfkitError) and not isinstance(error, _FAILURES) else _FAILURE
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, TfkitError):
+        return text
+    return f"{type(error).__name__}: {text[:500]} (--debug shows the traceback)"

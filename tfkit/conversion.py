@@ -1,0 +1,258 @@
+"""convert: a Keras model as a LiteRT file, converted in a process of its own and compared with the model."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tfkit import child
+from tfkit.data import as_arrays
+from tfkit.errors import ConversionError, DataError, ParameterError, VerificationError
+from tfkit.fidelity import Fidelity, fidelity
+from tfkit.litert import LiteRT
+from tfkit.named_model import NamedModel
+from tfkit.signature import random_inputs
+
+# What each pair of (bits of weights, bits of activations) is called.
+PRECISIONS: Mapping[tuple[int | None, int | None], str] = {
+    (None, None): "float",
+    (8, 8): "int8",
+    (8, 16): "int16x8",
+    (8, None): "dynamic-int8",
+    (16, None): "float16",
+}
+_BATCH = 256
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A LiteRT file that was made.
+
+    Attributes:
+        path: The file.
+        fidelity: How near its outputs are to the model's.
+    """
+
+    path: Path
+    fidelity: Fidelity
+
+
+def precision(bits: int | None, activations: int | None) -> str:
+    """The name of a precision.
+
+    Raises:
+        ParameterError: There is no such pair; the text lists those there are.
+
+    Example:
+        >>> precision(8, None)
+        'dynamic-int8'
+    """
+    if (bits, activations) in PRECISIONS:
+        return PRECISIONS[bits, activations]
+    pairs = ", ".join(f"{pair} is {name}" for pair, name in PRECISIONS.items() if pair != (None, None))
+    raise ParameterError(f"there is no bits={bits!r}, activations={activations!r}; of (bits, activations) {pairs}")
+
+
+def convert(
+    model: Any,
+    path: str | Path,
+    *,
+    bits: int | None = None,
+    activations: int | None = None,
+    calibration: Any = None,
+    check: Any = None,
+    timeout: float = 600.0,
+) -> Conversion:
+    """Converts a model to LiteRT, whole and compared with the model or not at all.
+
+    The file takes and gives the dtypes that the model takes and gives, float32 as a rule, in every
+    precision: it goes wherever the float file goes, and the first and last operation of an integer
+    model quantize and dequantize. Its signature `serving_default` has the names of
+    `tfkit.named_model.NamedModel`; by position, inputs and outputs come in the model's order. The batch
+    is open, except for models with a loop (recurrent layers that are not unrolled): their batch is 1,
+    which `tfkit.litert.LiteRT` hides. A model of mixed precision is converted as float32.
+
+    Args:
+        model: A built Keras model; it stays as it is.
+        path: The file to write or replace, `….tflite`.
+        bits: Bits of the weights: 8, 16 (floats), or None for float32.
+        activations: Bits of activations: 8 or 16 (integers) with 8-bit weights, or None for floats.
+        calibration: Rows of real input, as the model takes them, from which the ranges of integer
+            activations are read; a hundred do.
+        check: Rows of real input on which the file is compared with the model; None takes the rows of
+            `calibration`, or random input where there are none.
+        timeout: Seconds that the converter may take.
+
+    Raises:
+        ParameterError: There is no such pair of bits and activations, or the path cannot be written.
+        ModelError: The model is not built or cannot be called.
+        DataError: Integer activations without calibration rows, or rows of a wrong shape or dtype.
+        ConversionError: The converter refuses the model, crashes or takes too long.
+        VerificationError: The file computes something else than the model.
+    """
+    label = precision(bits, activations)
+    if activations is not None and calibration is None:
+        raise DataError(f"{label} takes the ranges of activations from real rows: pass calibration=")
+    path = _writable(Path(path))
+    sample = calibration if check is None else check
+    named = NamedModel(model, sample=sample)
+    rows = random_inputs(named.signature) if sample is None else named.arrange(as_arrays(sample))
+    calibrating = None if activations is None else named.arrange(as_arrays(calibration))
+    with _aside(path) as aside:
+        what = f"converting model {model.name!r} to {label} LiteRT"
+        try:
+            _write(
+                named,
+                aside,
+                bits=bits,
+                activations=activations,
+                calibration=calibrating,
+                what=what,
+                timeout=timeout,
+            )
+        except ConversionError as error:
+            error.args = (f"{error}{_advice(named, activations, str(error))}",)
+            raise
+        found = _compare(named, LiteRT(aside), rows)
+        if found.far:
+            raise VerificationError(f"the {label} file does not compute what model {model.name!r} does: {found}")
+    return Conversion(path, found)
+
+
+def _writable(path: Path) -> Path:
+    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK | os.X_OK):
+        raise ParameterError(f"{path} cannot be written: {path.parent} is no folder, or is not writable")
+    if path.is_dir():
+        raise ParameterError(f"{path} cannot be written: it is a folder")
+    return path
+
+
+@contextlib.contextmanager
+def _aside(path: Path) -> Iterator[Path]:
+    """A path beside the file that takes its place at the end, or is removed."""
+    aside = path.with_name(f".{path.name}.new")
+    try:
+        yield aside
+        with aside.open("rb") as file:
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _write(
+    named: NamedModel,
+    path: Path,
+    *,
+    bits: int | None,
+    activations: int | None,
+    calibration: Mapping[str, Any] | None,
+    what: str,
+    timeout: float,
+) -> None:
+    """Writes the file, with an open batch if that can be done."""
+    for batch in (1,) if _looping(named.keras) else (None, 1):
+        with tempfile.TemporaryDirectory(prefix="tfkit-convert-") as folder:
+            _save(named, Path(folder, "saved_model"), batch)
+            done = child.call(
+                "tfkit.children.convert:to_litert",
+                timeout=timeout,
+                what=what,
+                saved_model=Path(folder, "saved_model"),
+                path=path.resolve(),
+                inputs=[each.name for each in named.signature.inputs],
+                outputs=[each.name for each in named.signature.outputs],
+                bits=bits,
+                activations=activations,
+                calibration=_saved_rows(calibration, Path(folder, "calibration.npz")),
+            )
+        if done:
+            return
+    raise ConversionError(f"{what} failed: it has a loop that LiteRT cannot run")
+
+
+def _save(named: NamedModel, folder: Path, batch: int | None) -> None:
+    """Writes the SavedModel that the converter reads; it brings custom layers where their code is not."""
+    import keras
+    import tensorflow as tf
+
+    archive = keras.export.ExportArchive()
+    archive.track(named.keras)
+    specs = {
+        each.name: tf.TensorSpec((batch, *each.shape[1:]), each.dtype, name=each.name)
+        for each in named.signature.inputs
+    }
+    with _float32(named.keras):
+        archive.add_endpoint("serve", lambda tensors: named(tensors), input_signature=[specs])
+        archive.write_out(str(folder), verbose=False)
+
+
+def _saved_rows(rows: Mapping[str, Any] | None, path: Path) -> Path | None:
+    import numpy as np
+
+    if rows is None:
+        return None
+    np.savez(path, **rows)
+    return path
+
+
+@contextlib.contextmanager
+def _float32(model: Any) -> Iterator[None]:
+    """Lets the layers of mixed precision compute in float32: LiteRT has no float16 convolution."""
+    import keras
+
+    layers = [layer for layer in (model, *model._flatten_layers()) if layer.compute_dtype in ("float16", "bfloat16")]
+    # The public setter writes into a policy map that layers share.
+    policies = [layer._dtype_policy for layer in layers]
+    try:
+        for layer in layers:
+            layer._dtype_policy = keras.DTypePolicy("float32")
+        yield
+    finally:
+        for layer, policy in zip(layers, policies):
+            layer._dtype_policy = policy
+
+
+def _compare(named: NamedModel, file: LiteRT, rows: Mapping[str, Any]) -> Fidelity:
+    expected, outputs = [], []
+    count = len(next(iter(rows.values())))
+    for start in range(0, count, _BATCH):
+        batch = {name: array[start : start + _BATCH] for name, array in rows.items()}
+        expected.append([each.numpy() for each in named(batch).values()])
+        outputs.append(_listed(file(batch)))
+    return fidelity(_columns(expected), _columns(outputs), file.output_steps)
+
+
+def _columns(batches: list[list[Any]]) -> list[Any]:
+    import numpy as np
+
+    return [np.concatenate(column) for column in zip(*batches)]
+
+
+def _listed(outputs: Any) -> list[Any]:
+    return outputs if isinstance(outputs, list) else [outputs]
+
+
+def _advice(named: NamedModel, activations: int | None, text: str) -> str:
+    """The way out, at the end of an error's sentence."""
+    if any(each.dtype == "string" for each in named.signature.inputs):
+        return "; leave the layers that read text outside, and convert the model that takes their output"
+    if activations is None or "no kernel" in text:
+        return ""
+    if _looping(named.keras):
+        return (
+            f"; set unroll=True on the layers that loop ({', '.join(_looping(named.keras))}), or use activations=None"
+        )
+    return "; activations=None converts more models"
+
+
+def _looping(model: Any) -> list[str]:
+    """Names of the recurrent layers that are not unrolled."""
+    import keras
+
+    return [each.name for each in model._flatten_layers() if isinstance(each, keras.layers.RNN) and not each.unroll]

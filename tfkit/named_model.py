@@ -1,0 +1,197 @@
+"""NamedModel: a Keras model whose inputs and outputs have names that clients can rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tfkit.data import as_arrays, leaves, map_leaves
+from tfkit.errors import DataError, ModelError, first_line
+from tfkit.models import require_built
+from tfkit.names import Names, chosen_names, input_names, output_names
+from tfkit.signature import Signature, Tensor
+
+
+class NamedModel:
+    """A Keras model that takes and gives tensors by name, whatever nest it takes itself.
+
+    Names come from the model: the keys of dicts, the names that the user gave input and output layers.
+    What has no name but Keras's own (`keras_tensor`, `dense_3`) is called inputs, or inputs_1, inputs_2, …
+    where there are several, and outputs likewise.
+
+    Args:
+        model: A built Keras model.
+        sample: Rows of input; a subclassed model that takes several inputs, or other than floats, needs them.
+        inputs: Names for the inputs instead: one, several in the model's order, or {the model's name: new name}.
+        outputs: Names for the outputs, likewise.
+
+    Attributes:
+        keras: The Keras model.
+        signature: Names, dtypes and shapes.
+
+    Raises:
+        ModelError: The model is not built, cannot be called on its own input, or takes or gives what is no
+            dense tensor.
+        ParameterError: Names of the wrong number or form.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> model = NamedModel(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="scores")]))
+        >>> [tensor.name for tensor in model.signature.inputs + model.signature.outputs]
+        ['inputs', 'scores']
+        >>> model({"inputs": np.zeros((3, 4), "float32")})["scores"].shape
+        TensorShape([3, 2])
+    """
+
+    def __init__(self, model: Any, *, sample: Any = None, inputs: Names = None, outputs: Names = None) -> None:
+        self.keras = require_built(model)
+        structure = _input_structure(model, sample)
+        names = chosen_names("inputs", input_names(structure), inputs)
+        self._structure = _filled(structure, names)
+        self.signature = Signature(_tensors(names, leaves(structure)), ())
+        given = self._trace()
+        names = chosen_names("outputs", output_names(model, given), outputs)
+        self.signature = Signature(self.signature.inputs, _tensors(names, leaves(given)))
+
+    def __call__(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
+        """Calls the model, not training.
+
+        Args:
+            tensors: A tensor or array for each input, by its name in the signature.
+
+        Returns:
+            A tensor for each output, by its name in the signature.
+        """
+        values = leaves(self._call(tensors))
+        return {tensor.name: value for tensor, value in zip(self.signature.outputs, values)}
+
+    def arrange(self, sample: Any) -> dict[str, Any]:
+        """Rows as the model takes them, as arrays by name, of the signature's dtypes.
+
+        Args:
+            sample: An array, or for several inputs a dict, list or tuple of arrays; rows first. A dict may
+                also go by the names of the signature.
+
+        Raises:
+            DataError: It lacks an input, or an input has another shape, dtype or number of rows.
+        """
+        sample = as_arrays(sample)
+        names = {tensor.name for tensor in self.signature.inputs}
+        by_name = isinstance(sample, dict) and names == sample.keys()
+        found = sample if by_name else dict(_matched(self._structure, sample))
+        arrays = {tensor.name: _array(tensor, found[tensor.name]) for tensor in self.signature.inputs}
+        lengths = {name: len(array) for name, array in arrays.items()}
+        if len(set(lengths.values())) > 1 or not all(lengths.values()):
+            told = ", ".join(f"{name!r} has {count}" for name, count in lengths.items())
+            raise DataError(f"the sample needs one row or more, as many of each input: {told}")
+        return arrays
+
+    def _call(self, tensors: Mapping[str, Any]) -> Any:
+        return self.keras(map_leaves(tensors.__getitem__, self._structure), training=False)
+
+    def _trace(self) -> Any:
+        """The model's output for symbolic input, in its own nest."""
+        import tensorflow as tf
+
+        specs = {each.name: tf.TensorSpec(each.shape, each.dtype, name=each.name) for each in self.signature.inputs}
+        try:
+            return tf.function(self._call, autograph=False).get_concrete_function(specs).structured_outputs
+        except Exception as error:
+            raise ModelError(
+                f"model {self.keras.name!r} cannot be called with an open batch: {first_line(error)}"
+            ) from error
+
+
+def _input_structure(model: Any, sample: Any) -> Any:
+    """The nest of tensors, or of specs, that the model takes."""
+    import keras
+
+    if hasattr(model, "output_names"):
+        return model.input
+    if isinstance(model, keras.Sequential):
+        return model.inputs[0]
+    if sample is not None:
+        return map_leaves(_spec_of, as_arrays(sample))
+    config = model.get_build_config() or {}
+    if "input_shape" not in config:
+        raise ModelError(
+            f"model {model.name!r} does not say what it takes: call it once on a batch, or pass sample= real rows"
+        )
+    return _specs_of(config["input_shape"], model.input_dtype)
+
+
+def _spec_of(array: Any) -> Any:
+    import keras
+
+    dtype = {"f": keras.config.floatx(), "U": "string", "S": "string", "O": "string"}.get(array.dtype.kind)
+    return keras.InputSpec(shape=(None, *array.shape[1:]), dtype=dtype or array.dtype.name)
+
+
+def _specs_of(shapes: Any, dtype: str) -> Any:
+    import keras
+
+    if isinstance(shapes, dict):
+        return {key: _specs_of(value, dtype) for key, value in shapes.items()}
+    if any(isinstance(each, (dict, list, tuple)) for each in shapes):
+        return tuple(_specs_of(each, dtype) for each in shapes)
+    return keras.InputSpec(shape=tuple(shapes), dtype=dtype)
+
+
+def _tensors(names: list[str], values: list[Any]) -> tuple[Tensor, ...]:
+    return tuple(map(_tensor, names, values))
+
+
+def _tensor(name: str, value: Any) -> Tensor:
+    import keras
+
+    kind = "sparse" if getattr(value, "sparse", False) else "ragged" if getattr(value, "ragged", False) else None
+    if kind or type(value).__name__ in ("SparseTensor", "RaggedTensor"):
+        raise ModelError(f"{name!r} is a {kind or type(value).__name__}; a signature holds dense tensors alone")
+    return Tensor(name, keras.backend.standardize_dtype(value.dtype), (None, *tuple(value.shape)[1:]))
+
+
+def _filled(structure: Any, names: list[str]) -> Any:
+    left = iter(names)
+    return map_leaves(lambda _: next(left), structure)
+
+
+def _matched(structure: Any, sample: Any) -> Iterator[tuple[str, Any]]:
+    """Pairs of a signature's name and what the sample holds for it."""
+    if isinstance(structure, str):
+        if isinstance(sample, (dict, tuple)):
+            raise DataError(f"the sample holds {len(sample)} inputs where the model takes one, {structure!r}")
+        yield structure, sample
+    elif isinstance(structure, dict):
+        if not isinstance(sample, dict) or not structure.keys() <= sample.keys():
+            got = f"keys {', '.join(map(str, sample))}" if isinstance(sample, dict) else "no dict"
+            raise DataError(f"the sample must be a dict with the keys {', '.join(structure)}; got {got}")
+        for key, value in structure.items():
+            yield from _matched(value, sample[key])
+    else:
+        if not isinstance(sample, tuple) or len(sample) != len(structure):
+            got = f"{len(sample)}" if isinstance(sample, tuple) else f"a {type(sample).__name__}"
+            raise DataError(f"the sample must be a list of {len(structure)} inputs; got {got}")
+        for value, values in zip(structure, sample):
+            yield from _matched(value, values)
+
+
+def _array(tensor: Tensor, values: Any) -> Any:
+    """The values with the tensor's dtype and rank."""
+    import numpy as np
+    import tensorflow as tf
+
+    array = np.asarray(values)
+    if array.ndim == len(tensor.shape) - 1 and tensor.shape[-1] == 1:
+        array = array[..., None]  # as Keras does
+    fits = array.ndim == len(tensor.shape) and all(
+        want in (None, size) for want, size in zip(tensor.shape, array.shape)
+    )
+    if not fits:
+        raise DataError(f"the sample's {tensor.name!r} must have the shape {tensor.shape}; got {array.shape}")
+    if (array.dtype.kind in "USO") != (tensor.dtype == "string"):
+        raise DataError(f"the sample's {tensor.name!r} must be of dtype {tensor.dtype}; got {array.dtype}")
+    if tensor.dtype == "string":
+        return array.astype(object)
+    if array.dtype.kind in "fc" and tensor.dtype.startswith(("int", "uint", "bool")):
+        raise DataError(f"the sample's {tensor.name!r} must be of dtype {tensor.dtype}; got {array.dtype}")
+    return array.astype(tf.as_dtype(tensor.dtype).as_numpy_dtype)

@@ -1,0 +1,85 @@
+"""One `fit` as a recipe's train section says it, inside its strategy's scope."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from tfkit.data import Data
+from tfkit.errors import ModelError
+from tfkit.factory import callback, create
+from tfkit.models import require_compiled
+from tfkit.progress import task
+from tfkit.recipe import Recipe, Step, TrainSection, step_name
+
+
+def train(recipe: Recipe, data: Data, values: dict[str, Any]) -> tuple[Any, dict[str, list[float]]]:
+    """Builds the recipe's model and trains it.
+
+    Args:
+        recipe: The recipe; its seed is set before the model is built.
+        data: Train and validation parts.
+        values: Hyperparameter values for the recipe's model function.
+
+    Returns:
+        The trained model, and its history by the names that Keras logs.
+    """
+    import keras
+
+    from tfkit.attach.progress import FitProgress
+
+    keras.utils.set_random_seed(recipe.seed)
+    with _scope(recipe.train.strategy):
+        model = build(recipe, values)
+    validation = None if data.validation is None else data.dataset("validation")
+    with task("train", total=recipe.train.epochs) as advance:
+        history = model.fit(
+            data.dataset("train"),
+            validation_data=validation,
+            epochs=recipe.train.epochs,
+            callbacks=[*callbacks(recipe.train), FitProgress(advance)],
+            verbose=0,
+        )
+    return model, {name: [float(each) for each in figures] for name, figures in history.history.items()}
+
+
+def build(recipe: Recipe, values: dict[str, Any]) -> Any:
+    """The recipe's model for these hyperparameter values, checked.
+
+    Raises:
+        ModelError: The model function returns something else, or a model that is not compiled.
+    """
+    import keras
+
+    model = recipe.model(hyperparameters(values))
+    if not isinstance(model, keras.Model):
+        raise ModelError(f"the model function of recipe {recipe.name!r} must return a Keras model; got {model!r}")
+    return require_compiled(model)
+
+
+def hyperparameters(values: dict[str, Any]) -> Any:
+    """KerasTuner's HyperParameters with these values, defaults for the others."""
+    import keras_tuner
+
+    found = keras_tuner.HyperParameters()
+    found.values.update(values)
+    return found
+
+
+def callbacks(section: TrainSection) -> list[Any]:
+    """The Keras callbacks of a train section: its schedule, its regularizer and its callbacks."""
+    parts: list[tuple[str, Step]] = []
+    if section.schedule is not None:
+        parts.append(("schedule", section.schedule))
+    if section.regularizer is not None:
+        parts.append(("regularizer", section.regularizer))
+    parts += [("callback", step) for step in section.callbacks]
+    named = [(kind, *step_name(step)) for kind, step in parts]
+    return [callback(kind, name, **params) for kind, name, params in named]
+
+
+def _scope(strategy: Step | None) -> Any:
+    if strategy is None:
+        return contextlib.nullcontext()
+    name, params = step_name(strategy)
+    return create("strategy", name, **params).scope()

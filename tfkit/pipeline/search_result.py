@@ -1,0 +1,142 @@
+"""SearchResult: the trials of a search, and its best values and model."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tfkit.errors import ModelError, SearchError, first_line
+from tfkit.pipeline.space import built
+from tfkit.pipeline.trials import Job, weights_path
+
+if TYPE_CHECKING:
+    import keras
+    from keras_tuner.engine.trial import Trial
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """A trial that has ended.
+
+    Attributes:
+        id: Its id, in the order of creation.
+        values: The values of its active hyperparameters.
+        score: The objective's value in its best epoch; None where it failed.
+        status: "COMPLETED" or "FAILED".
+        metrics: What Keras logged in its best epoch.
+        history: What Keras logged in each epoch, by name.
+        error: The traceback of what made it fail, or None.
+    """
+
+    id: str
+    values: dict[str, Any]
+    score: float | None
+    status: str
+    metrics: dict[str, float]
+    history: dict[str, list[float]]
+    error: str | None
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What `tfkit.search` found.
+
+    Attributes:
+        trials: The trials that have ended, in the order of creation; those of earlier calls too.
+        objective: Name of what was optimized.
+        minimize: Whether less of it is better.
+        directory: Where the search is kept.
+        stopped: Why no further trial was run, in a few words.
+    """
+
+    trials: tuple[TrialResult, ...]
+    objective: str
+    minimize: bool
+    directory: Path
+    stopped: str
+    _load: Callable[[str], keras.Model] = field(repr=False)
+
+    @property
+    def best_trial(self) -> TrialResult:
+        """The completed trial with the best score, the first of equals.
+
+        Raises:
+            SearchError: No trial was completed; the text says what made the last one fail.
+        """
+        scored = [(trial.score, trial) for trial in self.trials if trial.score is not None]
+        if not scored:
+            reason = (self.trials[-1].error or "").strip().splitlines()[-1:] if self.trials else []
+            raise SearchError(f"none of {len(self.trials)} trials was completed: {''.join(reason) or self.stopped}")
+        sign = 1 if self.minimize else -1
+        return min(scored, key=lambda each: sign * each[0])[1]
+
+    @property
+    def best_values(self) -> dict[str, Any]:
+        """The hyperparameters of the best trial; raises as `best_trial` does."""
+        return self.best_trial.values
+
+    @property
+    def best_score(self) -> float:
+        """The score of the best trial; raises as `best_trial` does."""
+        score = self.best_trial.score
+        assert score is not None
+        return score
+
+    @functools.cached_property
+    def best_model(self) -> keras.Model:
+        """The model of the best trial after its best epoch, built anew and its weights read when first asked for.
+
+        Raises:
+            SearchError: No trial was completed.
+            ModelError: Its weights are gone, or do not fit what `build` returns now.
+        """
+        return self._load(self.best_trial.id)
+
+
+def trial_result(trial: Trial) -> TrialResult:
+    """What KerasTuner's trial holds, in plain Python."""
+    history = {
+        name: {each.step: float(each.mean()) for each in trial.metrics.get_history(name)}
+        for name in trial.metrics.metrics
+    }
+    return TrialResult(
+        id=trial.trial_id,
+        values=dict(trial.hyperparameters.values),
+        score=None if trial.score is None else float(trial.score),
+        status=trial.status,
+        metrics={name: steps[trial.best_step] for name, steps in history.items() if trial.best_step in steps},
+        history={name: list(steps.values()) for name, steps in history.items()},
+        error=trial.message,
+    )
+
+
+def model_loader(job: Job, trials: Mapping[str, Trial]) -> Callable[[str], keras.Model]:
+    """A function from a trial's id to its model with the weights that were kept."""
+
+    def load(trial_id: str) -> keras.Model:
+        trial = trials[trial_id]
+        path = weights_path(job.directory, trial)
+        if not path.exists():
+            raise ModelError(f"the weights of the best trial, {path}, are gone: train a model with .best_values")
+        model = _shaped(job, trial)
+        try:
+            model.load_weights(path)
+        except Exception as error:
+            raise ModelError(
+                f"the weights {path} do not fit what build(hp) returns now: {first_line(error)}"
+            ) from error
+        return model
+
+    return load
+
+
+def _shaped(job: Job, trial: Trial) -> keras.Model:
+    """The trial's model with all the variables that its weights hold, the optimizer's too."""
+    model = built(job.build, trial.hyperparameters)
+    if not model.built:
+        model.predict_on_batch(job.data.sample(1))
+    model.optimizer.build(model.trainable_variables)
+    return model

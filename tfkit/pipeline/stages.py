@@ -1,0 +1,134 @@
+"""The stages of a run, in their order: each reads files of those before it and writes its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tfkit.pipeline.baseline import constant_outputs
+from tfkit.pipeline.compress import compress
+from tfkit.pipeline.context import Context
+from tfkit.pipeline.evaluate import evaluate
+from tfkit.pipeline.export import export
+from tfkit.pipeline.fit import build, train
+from tfkit.pipeline.predictions import check_labels, predict, single_output
+from tfkit.pipeline.report import write_report
+from tfkit.pipeline.rows import measured_row
+from tfkit.pipeline.search import search
+from tfkit.pipeline.table import float_row, litert_rows, tested_row
+
+Metrics = dict[str, Any]
+
+
+def run_baseline(context: Context) -> Metrics:
+    """What the constant answer and the untrained model reach on the validation part."""
+    data, recipe = context.data, context.recipe
+    x, y, *weight = data.arrays(data.choosing)
+    model = build(recipe, {})
+    outputs = single_output(predict(model, x))
+    train_labels = data.arrays("train")[1]
+    check_labels(train_labels, outputs)
+    constant = constant_outputs(train_labels, len(outputs), outputs.shape)
+    untrained = evaluate(model, (x, y, *weight), recipe.metrics)
+    always = evaluate(lambda rows: rows, (constant, y, *weight), recipe.metrics)
+    return {"constant": always, "untrained": untrained}
+
+
+def run_search(context: Context) -> Metrics:
+    """Searches hyperparameters; an interrupted search goes on with its trials."""
+    section = context.recipe.search
+    result = search(
+        context.recipe.model,
+        context.data.without_test(),
+        searcher=section.searcher,
+        objective=section.objective,
+        trials=section.trials,
+        epochs=section.epochs,
+        time_budget=section.time_budget,
+        seed=context.recipe.seed,
+        directory=context.path("search"),
+    )
+    trials = [{"values": each.values, "score": each.score, "status": each.status} for each in result.trials]
+    found = {"objective": section.objective, "minimize": result.minimize, "best": result.best_values, "trials": trials}
+    context.save("trials.json", found)
+    return {"best_values": result.best_values, "trials": len(trials)}
+
+
+def run_train(context: Context) -> Metrics:
+    """Trains the model with the best hyperparameters and saves it."""
+    context.clean("model.keras", "history.json")
+    values = context.read("trials.json", {"best": {}})["best"]
+    model, history = train(context.recipe, context.data.without_test(), values)
+    model.save(context.path("model.keras"))
+    context.save("history.json", history)
+    return {name: figures[-1] for name, figures in history.items()}
+
+
+def run_evaluate(context: Context) -> Metrics:
+    """The trained model's metrics on the validation part."""
+    data = context.data
+    return evaluate(context.model(), data.arrays(data.choosing), context.recipe.metrics)
+
+
+def run_compress(context: Context) -> Metrics:
+    """Compresses the trained model; the float model as a LiteRT file stands beside, to compare like with like."""
+    context.clean("compress", "compress.json")
+    section, data = context.recipe.compress, context.data.without_test()
+    metric = section.metric or context.recipe.metrics[0]
+    model = context.model()
+    result = compress(
+        model,
+        section.steps,
+        data,
+        metric=metric,
+        max_drop=section.max_drop,
+        epochs=section.epochs,
+        target=section.target,
+        directory=context.path("compress"),
+    )
+    rows = [float_row(result.table[0], context.path("model.keras")), *result.table[1:]]
+    if any(str(row["path"]).endswith(".tflite") for row in rows):
+        rows[1:1] = litert_rows(model, context.path("compress"), data, metric)
+    rows = [{**row, "path": context.relative(row["path"])} for row in rows]
+    kept = [row["path"] for row in rows if row["kept"] and str(row["path"]).endswith(".keras")]
+    context.save("compress.json", {"rows": rows, "model": kept[-1]})
+    return {row["step"]: row["metric"] for row in rows if row["kept"]}
+
+
+def run_export(context: Context) -> Metrics:
+    """Exports the compressed Keras model, else the trained one, for a server."""
+    context.clean("serving")
+    section = context.recipe.export
+    made = export(
+        context.model(context.read("compress.json", {"model": "model.keras"})["model"]),
+        context.path("serving") / context.recipe.name,
+        format=section.format,
+        inputs=section.inputs,
+        outputs=section.outputs,
+        sample=context.data.sample(16),
+        metadata={"recipe": context.recipe.name, "validation": context.folder.finished("evaluate")},
+    )
+    return {"path": context.relative(made.path), "version": made.version, "verified": made.verified}
+
+
+def run_report(context: Context) -> Metrics:
+    """Measures the test part, which nothing before has read, and writes report.html."""
+    compressed = context.read("compress.json")
+    if compressed is None:
+        row = measured_row("float", context.model(), context.data.without_test(), context.recipe.metrics[0])
+        compressed = {"rows": [{**row, "path": "model.keras"}]}
+    rows = [tested_row(context, row) for row in compressed["rows"] if row["kept"]]
+    context.save("table.json", rows)
+    write_report(context, rows)
+    return {row["step"]: row["test"] for row in rows}
+
+
+STAGES: tuple[tuple[str, Callable[[Context], Metrics]], ...] = (
+    ("baseline", run_baseline),
+    ("search", run_search),
+    ("train", run_train),
+    ("evaluate", run_evaluate),
+    ("compress", run_compress),
+    ("export", run_export),
+    ("report", run_report),
+)

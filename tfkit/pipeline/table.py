@@ -1,0 +1,67 @@
+"""The table that a run ends with: a row for the float model and one for each compressed one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tfkit.data import Data
+from tfkit.errors import TfkitError
+from tfkit.conversion import convert
+from tfkit.pipeline.context import Context
+from tfkit.pipeline.evaluate import evaluate
+from tfkit.pipeline.rows import Row, measured_row
+from tfkit.progress import say
+from tfkit.recipe import Step
+
+
+def float_row(row: Row, path: Path) -> Row:
+    """The source's row, under the name that the table gives it, and where the source lies."""
+    return {**row, "step": "float", "path": str(path)}
+
+
+def litert_rows(model: Any, folder: Path, data: Data, metric: Step) -> list[Row]:
+    """The float model as a LiteRT file: what a quantized LiteRT file is fairly compared with.
+
+    Returns:
+        One row, or none where the model cannot be converted; that is said.
+    """
+    path = folder / "float.tflite"
+    try:
+        convert(model, path, check=data.sample(64))
+    except TfkitError as error:
+        say(f"no float LiteRT row: {error}")
+        return []
+    return [{**measured_row("float-litert", path, data, metric, source=model), "path": str(path)}]
+
+
+def tested_row(context: Context, row: Row) -> Row:
+    """A row with the recipe's metrics on the test part (validation where there is none)."""
+    data = context.data
+    found = evaluate(context.path(row["path"]), data.arrays(data.held_out), context.recipe.metrics)
+    return {**row, "part": data.held_out, "test": found}
+
+
+def as_text(rows: Sequence[Row]) -> str:
+    """The table in plain text: metrics as fractions, sizes in bytes, latencies in milliseconds at batch 1."""
+    names = [name for name, value in rows[0]["test"].items() if isinstance(value, float)]
+    header = ["model", *names, "parameters", "nonzero", "bytes", "gzip", "p50 ms", "p99 ms", "runtime"]
+    lines = [header]
+    for row in rows:
+        figures = [f"{row['test'][name]:.4f}" for name in names]
+        counts = [f"{row[key]}" for key in ("parameters", "nonzero", "bytes", "gzip_bytes")]
+        times = [f"{row[key]:.3f}" for key in ("latency_p50_ms", "latency_p99_ms")]
+        lines.append([row["step"], *figures, *counts, *times, runtime(row)])
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return "\n".join(_aligned(line, widths) for line in lines)
+
+
+def runtime(row: Row) -> str:
+    """What runs the row's model: LiteRT for a .tflite, TensorFlow for the others."""
+    return "litert" if str(row["path"]).endswith(".tflite") else "tensorflow"
+
+
+def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
+    first, *rest, last = (cell.rjust(width) for cell, width in zip(line, widths))
+    return "  ".join([first.strip().ljust(widths[0]), *rest, last.strip()])

@@ -1,0 +1,180 @@
+"""Recipe: the whole way of one task, from its data to a small, verified, served model, as frozen dataclasses."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from tfkit.errors import ParameterError, RecipeError
+from tfkit.parameters import Ge, Gt, check
+
+# A plugin's name, or its name and parameters.
+Step = str | tuple[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSection:
+    """What `tfkit.search` is given."""
+
+    searcher: Annotated[str, "Name of the searcher."] = "random"
+    objective: Annotated[str, "What is optimized, as Keras logs it."] = "val_accuracy"
+    trials: Annotated[int, Ge(1), "Number of trials."] = 10
+    epochs: Annotated[int, Ge(1), "Epochs of a trial."] = 5
+    time_budget: Annotated[float | None, Gt(0), "Seconds after which no trial begins."] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainSection:
+    """How the model is trained."""
+
+    epochs: Annotated[int, Ge(1), "Epochs at most."] = 10
+    schedule: Annotated[Any, "Learning-rate schedule: name or (name, params)."] = None
+    regularizer: Annotated[Any, "Regularizer: name or (name, params)."] = None
+    callbacks: Annotated[tuple[Any, ...], "Callbacks, each a name or (name, params)."] = ()
+    strategy: Annotated[Any, "Distribution strategy: name or (name, params)."] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompressSection:
+    """What `tfkit.compress` is given."""
+
+    steps: Annotated[tuple[Any, ...], "Compressors in their order, each a name or (name, params)."] = ("quantize",)
+    metric: Annotated[str | None, "Metric whose drop is bounded; None is the recipe's first."] = None
+    max_drop: Annotated[float | None, Ge(0), "Largest loss of the metric on the validation part."] = None
+    epochs: Annotated[int, Ge(0), "Epochs of fine-tuning in each step."] = 1
+    target: Annotated[Literal["size", "latency"], "What is made small."] = "size"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportSection:
+    """What `tfkit.export` is given."""
+
+    format: Annotated[str, "Name of the exporter."] = "saved-model"
+    inputs: Annotated[tuple[str, ...] | None, "Names for the signature's inputs."] = None
+    outputs: Annotated[tuple[str, ...] | None, "Names for the signature's outputs."] = None
+
+
+SECTIONS: Mapping[str, type] = {
+    "search": SearchSection,
+    "train": TrainSection,
+    "compress": CompressSection,
+    "export": ExportSection,
+}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A task: its data, its model, and what is done with it.
+
+    A section is a mapping of parameters (or its dataclass); None leaves the stage out.
+
+    Args:
+        name: Name of the task, also of its folder and of the served model.
+        data: Function without arguments that returns a `tfkit.Data`.
+        model: Function of KerasTuner's `hp` that returns a compiled Keras model.
+        metrics: Metric plugins, each a name or (name, params); the first leads the report.
+        search: Hyperparameter search; None trains `model` with the defaults of `hp`.
+        train: Training.
+        compress: Compression; None leaves it out.
+        export: Export for a server; None leaves it out.
+        seed: Seed of every stage.
+
+    Raises:
+        RecipeError: The name, the data or the model is missing or of the wrong type.
+        ParameterError: A section has an unknown parameter or one out of its bounds.
+
+    Example:
+        >>> recipe = Recipe("toy", data=lambda: None, model=lambda hp: None, train={"epochs": 3})
+        >>> recipe.train.epochs
+        3
+    """
+
+    name: str
+    data: Callable[[], Any]
+    model: Callable[[Any], Any]
+    metrics: Sequence[Step] = ("accuracy",)
+    search: Any = None
+    train: Any = field(default_factory=TrainSection)
+    compress: Any = None
+    export: Any = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not re.fullmatch(r"[A-Za-z0-9][\w.-]*", self.name):
+            raise RecipeError(f"a recipe's name becomes a folder: letters, digits, '-', '_' and '.'; got {self.name!r}")
+        for part in ("data", "model"):
+            if not callable(getattr(self, part)):
+                raise RecipeError(
+                    f"recipe {self.name!r} has no {part}: pass {part}=, a function; got {getattr(self, part)!r}"
+                )
+        if isinstance(self.metrics, str) or not self.metrics:
+            raise RecipeError(f"recipe {self.name!r} needs metrics, a list of names; got {self.metrics!r}")
+        if self.train is None:
+            raise RecipeError(f"recipe {self.name!r} has no train section: pass train={{'epochs': …}}")
+        for section, schema in SECTIONS.items():
+            object.__setattr__(
+                self, section, _section(schema, getattr(self, section), f"{section} of recipe {self.name!r}")
+            )
+
+    def with_overrides(self, overrides: Mapping[str, Any]) -> Recipe:
+        """The recipe with parameters of its sections changed.
+
+        Args:
+            overrides: Values by "section.parameter", or by "seed".
+
+        Raises:
+            ParameterError: No such section or parameter, or a value out of its bounds.
+        """
+        changed: dict[str, Any] = {}
+        for key, value in overrides.items():
+            section, _, parameter = key.partition(".")
+            if key == "seed":
+                changed["seed"] = check(_Seed, {"seed": value}, owner=f"recipe {self.name!r}")["seed"]
+            elif section in SECTIONS and parameter:
+                current = changed.get(section, getattr(self, section))
+                given = {} if current is None else _as_mapping(current)
+                changed[section] = _section(
+                    SECTIONS[section], {**given, parameter: value}, f"{section} of recipe {self.name!r}"
+                )
+            else:
+                raise ParameterError(
+                    f"--set takes seed=… or section.key=… with a section of {', '.join(SECTIONS)}; got {key!r}"
+                )
+        return dataclasses.replace(self, **changed)
+
+
+@dataclass(frozen=True)
+class _Seed:
+    seed: Annotated[int, Ge(0), "Seed of every stage."] = 0
+
+
+def _section(schema: type, value: Any, owner: str) -> Any:
+    if value is None or isinstance(value, schema):
+        return value
+    if not isinstance(value, Mapping):
+        raise ParameterError(f"the section {owner} must be a mapping of parameters; got {value!r}")
+    return schema(**check(schema, value, owner=f"the section {owner}"))
+
+
+def _as_mapping(section: Any) -> dict[str, Any]:
+    return {each.name: getattr(section, each.name) for each in dataclasses.fields(section)}
+
+
+def step_name(step: Step) -> tuple[str, dict[str, Any]]:
+    """A step as its plugin's name and parameters.
+
+    Raises:
+        ParameterError: If it is neither a name nor (name, params).
+
+    Example:
+        >>> step_name("quantize"), step_name(("prune", {"sparsity": 0.5}))
+        (('quantize', {}), ('prune', {'sparsity': 0.5}))
+    """
+    if isinstance(step, str):
+        return step, {}
+    if isinstance(step, (tuple, list)) and len(step) == 2 and isinstance(step[0], str) and isinstance(step[1], Mapping):
+        return step[0], dict(step[1])
+    raise ParameterError(f"a step must be a plugin's name or (name, params); got {step!r}")

@@ -1,0 +1,87 @@
+"""The sidecar `tfkit.json`: what lies beside an exported model and says what it is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from tfkit.errors import ParameterError, VerificationError
+from tfkit.registry import Plugin
+from tfkit.signature import Signature
+
+NAME = "tfkit.json"
+
+
+def write_sidecar(
+    directory: Path, *, exporter: Plugin, signature: Signature, metadata: Mapping[str, Any] | None = None
+) -> None:
+    """Writes `tfkit.json`: version of tfkit, exporter, signature, when, and the sha256 of every other file.
+
+    Args:
+        directory: The folder that holds the exported files, and nothing else.
+        exporter: The plugin that wrote them.
+        signature: Names, dtypes and shapes.
+        metadata: What else there is to say: metrics, the data, versions of plugins. What JSON holds.
+
+    Raises:
+        ParameterError: JSON cannot hold the metadata.
+    """
+    content = {
+        "tfkit": _version("tfkit-keras"),
+        "format": exporter.name,
+        "exporter": {"distribution": exporter.distribution, "version": exporter.version},
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "packages": {name: _version(name) for name in ("keras", "tensorflow")},
+        "signature": signature.as_dict(),
+        "files": {str(path): sha256(directory / path) for path in files(directory)},
+        "metadata": dict(metadata or {}),
+    }
+    try:
+        text = json.dumps(content, indent=2)
+    except TypeError as error:
+        raise ParameterError(f"metadata= must be what JSON holds: {error}") from None
+    (directory / NAME).write_text(text + "\n")
+
+
+def read_sidecar(directory: Path) -> dict[str, Any]:
+    """Reads `tfkit.json`.
+
+    Raises:
+        VerificationError: There is none, or it is damaged.
+    """
+    path = directory / NAME
+    if not path.is_file():
+        raise VerificationError(f"{str(directory)!r} has no {NAME}: it is no version folder that tfkit.export wrote")
+    try:
+        content = json.loads(path.read_bytes())
+        content["files"], content["format"], Signature.from_dict(content["signature"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise VerificationError(f"{str(path)!r} is damaged: {error!r}") from None
+    return dict(content)
+
+
+def files(directory: Path) -> list[Path]:
+    """Every file below a folder except the sidecar, relative to it, sorted."""
+    found = (path.relative_to(directory) for path in directory.rglob("*") if path.is_file())
+    return sorted(path for path in found if path != Path(NAME))
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hex; reads it in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
