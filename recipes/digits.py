@@ -55,7 +55,7 @@ recipe = tfkit.Recipe(
         "epochs": 40,
         "schedule": ("cosine", {"initial": 2e-3, "steps": 40 * 34, "warmup": 34}),
         "regularizer": ("l2", {"l2": 1e-5}),
-        "callbacks": [("early-stopping", {"monitor": "val_loss", "patience": 10})],
+        "callbacks": [("early-stopping", {"monitor": "val_accuracy", "patience": 25})],
     },
     compress={"steps": [("prune", {"sparsity": 0.5, "frequency": 20}), "quantize"], "max_drop": 0.01, "epochs": 8},
     export={"format": "saved-model"},

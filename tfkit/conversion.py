@@ -12,10 +12,11 @@ from typing import Any
 
 from tfkit import child
 from tfkit.data import as_arrays
-from tfkit.errors import ConversionError, DataError, ParameterError, VerificationError
+from tfkit.errors import ConversionError, DataError, ModelError, ParameterError, VerificationError
 from tfkit.fidelity import Fidelity, fidelity
 from tfkit.litert import LiteRT
 from tfkit.named_model import NamedModel
+from tfkit.reasons import reason
 from tfkit.signature import random_inputs
 
 # What each pair of (bits of weights, bits of activations) is called.
@@ -90,7 +91,7 @@ def convert(
 
     Raises:
         ParameterError: There is no such pair of bits and activations, or the path cannot be written.
-        ModelError: The model is not built or cannot be called.
+        ModelError: The model is not built, or cannot be called or saved.
         DataError: Integer activations without calibration rows, or rows of a wrong shape or dtype.
         ConversionError: The converter refuses the model, crashes or takes too long.
         VerificationError: The file computes something else than the model.
@@ -120,7 +121,10 @@ def convert(
             raise
         found = _compare(named, LiteRT(aside), rows)
         if found.far:
-            raise VerificationError(f"the {label} file does not compute what model {model.name!r} does: {found}")
+            way_out = "" if activations is None else "; activations=None keeps what is computed in float"
+            raise VerificationError(
+                f"the {label} file does not compute what model {model.name!r} does: {found}{way_out}"
+            )
     return Conversion(path, found)
 
 
@@ -187,9 +191,12 @@ def _save(named: NamedModel, folder: Path, batch: int | None) -> None:
         each.name: tf.TensorSpec((batch, *each.shape[1:]), each.dtype, name=each.name)
         for each in named.signature.inputs
     }
-    with _float32(named.keras):
-        archive.add_endpoint("serve", lambda tensors: named(tensors), input_signature=[specs])
-        archive.write_out(str(folder), verbose=False)
+    try:
+        with _float32(named.keras):
+            archive.add_endpoint("serve", lambda tensors: named(tensors), input_signature=[specs])
+            archive.write_out(str(folder), verbose=False)
+    except Exception as error:
+        raise ModelError(f"model {named.keras.name!r} cannot be saved for the converter: {reason(error)}") from error
 
 
 def _saved_rows(rows: Mapping[str, Any] | None, path: Path) -> Path | None:

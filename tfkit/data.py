@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import numbers
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -11,9 +12,10 @@ from tfkit.errors import DataError
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
+LABELS = ("x", "y", "sample_weight")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Data:
     """The data of a task.
 
@@ -42,8 +44,10 @@ class Data:
     seed: int = field(default=0, kw_only=True)
 
     def __post_init__(self) -> None:
-        if isinstance(self.batch_size, bool) or not isinstance(self.batch_size, int) or self.batch_size < 1:
-            raise DataError(f"batch_size must be an int >= 1; got {self.batch_size!r}")
+        for option, least in (("batch_size", 1), ("seed", 0)):
+            value = getattr(self, option)
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise DataError(f"{option} must be an int >= {least}; got {value!r}")
         if self.train is None:
             raise DataError("the train part is None: pass (x, y) or a tf.data.Dataset of batches")
         for part in PARTS:
@@ -114,7 +118,7 @@ class Data:
 
     def head(self, rows: int) -> Data:
         """The first rows of each part, for a quick try."""
-        parts = {name: self.arrays(name, rows) for name in PARTS if getattr(self, name) is not None}
+        parts: dict[str, Any] = {name: self.arrays(name, rows) for name in PARTS if getattr(self, name) is not None}
         return dataclasses.replace(self, **parts)
 
     def sample(self, rows: int = 1) -> Any:
@@ -144,11 +148,24 @@ def _checked(part: Any, name: Part) -> Any:
             f"the {name} part must be (x, y), (x, y, sample_weight) or a tf.data.Dataset of batches; "
             f"got {type(part).__name__}" + (f" of {len(part)} items" if isinstance(part, (tuple, list)) else "")
         )
-    arrays = tuple(as_arrays(each) for each in part)
+    arrays = tuple(_as_arrays(value, label, name) for label, value in zip(LABELS, part))
     _check_lengths(arrays, name)
-    for label, value in zip(("x", "y", "sample_weight"), arrays):
+    for label, value in zip(LABELS, arrays):
         for leaf in leaves(value):
             _check_values(leaf, label, name)
+    return arrays
+
+
+def _as_arrays(value: Any, label: str, name: Part) -> Any:
+    try:
+        arrays = as_arrays(value)
+    except ValueError as error:
+        raise DataError(
+            f"the {name} part's {label} is no array, since its rows differ in shape: pad them, or give a "
+            "tf.data.Dataset of batches"
+        ) from error
+    if not leaves(arrays):
+        raise DataError(f"the {name} part's {label} holds no array: {value!r}")
     return arrays
 
 
@@ -167,7 +184,7 @@ def as_arrays(structure: Any) -> Any:
 
 def _check_lengths(arrays: tuple[Any, ...], name: Part) -> None:
     lengths = {}
-    for label, value in zip(("x", "y", "sample_weight"), arrays):
+    for label, value in zip(LABELS, arrays):
         for position, leaf in enumerate(leaves(value)):
             if leaf.ndim == 0:
                 raise DataError(f"the {name} part's {label} has no rows: it is a single value, {leaf!r}")
@@ -182,6 +199,8 @@ def _check_lengths(arrays: tuple[Any, ...], name: Part) -> None:
 def _check_values(leaf: Any, label: str, name: Part) -> None:
     import numpy as np
 
+    if leaf.dtype.kind == "O":
+        _check_objects(leaf, label, name)
     if leaf.dtype.kind not in "fc":
         return
     bad = ~np.isfinite(leaf)
@@ -193,6 +212,18 @@ def _check_values(leaf: Any, label: str, name: Part) -> None:
         f"the {name} part's {label} has {int(bad.sum())} values that are {value}, the first in row {row}; "
         "remove or fill those rows"
     )
+
+
+def _check_objects(leaf: Any, label: str, name: Part) -> None:
+    """Refuses an array of Python objects that holds anything but strings, such as None for a missing value."""
+    width = leaf.size // len(leaf)
+    found = {type(value): (position, value) for position, value in reversed(list(enumerate(leaf.flat)))}
+    for kind, (position, value) in sorted(found.items(), key=lambda each: issubclass(each[0], numbers.Number)):
+        if not issubclass(kind, (str, bytes)):
+            raise DataError(
+                f"the {name} part's {label} has {value!r} in row {position // width}: "
+                "make it an array of numbers or of strings alone"
+            )
 
 
 def map_leaves(function: Callable[[Any], Any], structure: Any) -> Any:

@@ -60,14 +60,3 @@ class ConformanceError(TfkitError, AssertionError):
     def __init__(self, text: str, failures: Mapping[str, str] | None = None) -> None:
         super().__init__(text)
         self.failures = dict(failures or {})
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text that says something, or the name of its type.
-
-    Example:
-        >>> first_line(ValueError("\\n  too long:\\n  [1, 2, 3]"))
-        'too long:'
-    """
-    lines = (line.strip() for line in str(error).splitlines())
-    return next(filter(None, lines), type(error).__name__)

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from tfkit.data import leaves
-from tfkit.errors import ModelError, first_line
+from tfkit.errors import ModelError
 from tfkit.missing import explain_missing
+from tfkit.reasons import reason
 from tfkit.registry import installed
 
 _ABSENT = re.compile(r"Could not locate (class|function) '(\w+)'|Unknown (\w+): '(\w+)'")
@@ -81,7 +82,7 @@ def _reason(error: Exception) -> str:
     """What is wrong, from the midst of Keras's text."""
     absent = _ABSENT.search(str(error))
     if absent is None:
-        return first_line(ValueError(str(error).rpartition("Exception encountered: ")[2]))
+        return reason(ValueError(str(error).rpartition("Exception encountered: ")[2]))
     name = absent.group(2) or absent.group(4)
     return f"nothing that is imported provides {name!r}; import the module that defines and registers it first"
 

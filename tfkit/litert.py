@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tfkit.data import leaves
-from tfkit.errors import ModelError, first_line
+from tfkit.errors import ModelError
 from tfkit.flatbuffer import count_weights, is_flatbuffer, output_steps
+from tfkit.reasons import reason
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ def _model_errors(path: Path, verb: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, RuntimeError) as error:
-        raise ModelError(f"LiteRT cannot {verb} {path}: {first_line(error)}") from error
+        raise ModelError(f"LiteRT cannot {verb} {path}: {reason(error)}") from error
 
 
 def _interpreter_class() -> Any:

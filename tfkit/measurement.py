@@ -74,7 +74,7 @@ def measure(model_or_path: Any, sample: Any, *, batch: int = 1, repeats: int = 2
     if path.suffix == ".keras":
         return _measure_keras(model, rows, repeats, keras_bytes(path))
     if path.suffix == ".tflite":
-        return _measured(model.parameters, model.nonzero, file_sizes(path), lambda: model(rows), repeats)
+        return _measured(model.parameters, model.nonzero, file_sizes(path), model.prepare(rows), repeats)
     if path.is_dir():
         counts = _counts(model.variables)
         return _measured(*counts, file_sizes(path), lambda: model(rows), repeats)

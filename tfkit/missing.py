@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from importlib.metadata import PackageNotFoundError, requires
 
 # Import names that differ from their distribution's by more than a hyphen.
@@ -34,16 +33,14 @@ def _extra_with(wanted: str, distribution: str) -> str | None:
         lines = requires(distribution) or []
     except (PackageNotFoundError, ValueError):
         return None
-    sizes: Counter[str] = Counter()
-    found = set()
+    brought: dict[str, set[str]] = {}
     for line in lines:
         requirement, _, marker = line.partition(";")
         extra = re.search(r"extra == ['\"]([\w-]+)['\"]", marker)
         name = re.match(r"[\w.-]+", requirement.strip())
-        if not (extra and name):
-            continue
-        sizes[extra.group(1)] += 1
-        if name.group().replace("_", "-").lower() == wanted:
-            found.add(extra.group(1))
-    # The extra of the same name, else the one that brings the least besides.
-    return min(found, key=lambda each: (each != wanted, sizes[each]), default=None)
+        if extra and name:
+            brought.setdefault(extra.group(1), set()).add(name.group().replace("_", "-").lower())
+    found = [extra for extra, names in brought.items() if wanted in names]
+    # The extra of the same name, else the one that brings the least besides; of equal ones that of a package's name.
+    order = {each: (each != wanted, len(brought[each]), each not in brought[each], each) for each in found}
+    return min(found, key=lambda each: order[each], default=None)

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tfkit.data import as_arrays, leaves, map_leaves
-from tfkit.errors import DataError, ModelError, first_line
+from tfkit.errors import DataError, ModelError
 from tfkit.models import require_built
 from tfkit.names import Names, chosen_names, input_names, output_names
+from tfkit.reasons import reason
 from tfkit.signature import Signature, Tensor
 
 
@@ -98,7 +99,7 @@ class NamedModel:
             return tf.function(self._call, autograph=False).get_concrete_function(specs).structured_outputs
         except Exception as error:
             raise ModelError(
-                f"model {self.keras.name!r} cannot be called with an open batch: {first_line(error)}"
+                f"model {self.keras.name!r} cannot be called with an open batch: {reason(error)}"
             ) from error
 
 
@@ -168,6 +169,8 @@ def _matched(structure: Any, sample: Any) -> Iterator[tuple[str, Any]]:
         for key, value in structure.items():
             yield from _matched(value, sample[key])
     else:
+        if len(structure) == 1 and not isinstance(sample, (dict, tuple)):
+            sample = (sample,)
         if not isinstance(sample, tuple) or len(sample) != len(structure):
             got = f"{len(sample)}" if isinstance(sample, tuple) else f"a {type(sample).__name__}"
             raise DataError(f"the sample must be a list of {len(structure)} inputs; got {got}")

@@ -28,6 +28,7 @@ from tfkit.errors import ParameterError
 
 __all__ = ["Ge", "Gt", "Le", "Lt", "MaxLen", "MinLen", "Parameter", "check", "parameters"]
 
+
 @dataclass(frozen=True)
 class Parameter:
     """One parameter of a plugin.

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import re
+
+_BOLD = re.compile(r"\x1b\[\d*m")
+_GRAPH = "Graph execution error"
+_NOISE = ("File ", "[[", "Detected at", _GRAPH, "Arguments received", "•", "Exception encountered when calling")
+
 
 def reason(error: BaseException) -> str:
-    """The line of an error of Keras or TensorFlow that says what is wrong, without its graph and its stack.
+    """The line of an error that says what is wrong, or the name of its type.
+
+    Keras begins with the layer that was called and TensorFlow with the graph and a stack; what is
+    wrong comes after them.
 
     Example:
         >>> reason(ValueError("Graph execution error:\\n\\n  File x\\n\\nMatrix size-incompatible\\n\\t [[node]]"))
         'Matrix size-incompatible'
+        >>> reason(ValueError("Exception encountered when calling LSTM.call().\\n\\x1b[1mtoo long:\\x1b[0m"))
+        'too long:'
     """
-    noise = ("File ", "[[", "Detected at", "Graph execution error", "Arguments received", "•", "Exception encountered")
-    lines = [line.strip() for line in str(error).splitlines()]
-    told = [line for line in lines if line and not line.startswith(noise)]
-    last = str(error).startswith("Graph execution error")
-    return (told[-1 if last else 0] if told else type(error).__name__)[:300]
+    lines = [_BOLD.sub("", line).strip() for line in str(error).splitlines()]
+    told = [line for line in lines if line and not line.startswith(_NOISE)]
+    if not told:
+        return type(error).__name__
+    return (told[-1] if str(error).startswith(_GRAPH) else told[0])[:300]

@@ -96,6 +96,8 @@ class Registry:
                 if not isinstance(spec, Spec):
                     raise TypeError(f"{hook}() must yield tfkit.Spec objects; got {spec!r}")
                 parameters(spec.params)
+                if any((row.kind, row.name, row.distribution) == (kind, spec.name, distribution) for row in self.rows):
+                    raise ValueError(f"{distribution} provides the {kind} {spec.name!r} twice")
                 self.rows.append(
                     Plugin(kind, spec.name, spec.summary, distribution, version, spec, module=module.__name__)
                 )

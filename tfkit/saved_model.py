@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tfkit.data import as_arrays, leaves
-from tfkit.errors import DataError, ModelError, first_line
+from tfkit.errors import DataError, ModelError
+from tfkit.reasons import reason
 
 _SIGNATURE = "serving_default"
 
@@ -35,7 +36,7 @@ class SavedModel:
             # The function dies with the object that it was loaded with.
             self._loaded = tf.saved_model.load(str(path))
         except Exception as error:
-            raise ModelError(f"the SavedModel {str(path)!r} cannot be loaded: {first_line(error)}") from error
+            raise ModelError(f"the SavedModel {str(path)!r} cannot be loaded: {reason(error)}") from error
         if signature not in self._loaded.signatures:
             names = ", ".join(self._loaded.signatures) or "none"
             raise ModelError(f"the SavedModel {str(path)!r} has no signature {signature!r}; it has: {names}")

@@ -24,5 +24,5 @@ def tfkit_compressors() -> Iterator[tfkit.Spec]:
         summary="Quantizes a trained model to a LiteRT file: int8, int16x8, dynamic-int8 or float16.",
         target="tfkit_compressors.quantize:Quantize",
         params=schemas.Quantize,
-        examples=({"calibration": 32}, {"activations": None}, {"bits": 16, "activations": None}),
+        examples=({"calibration": 32},),
     )

@@ -9,7 +9,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfkit.errors import VerificationError, first_line
+from tfkit.errors import VerificationError
+from tfkit.reasons import reason
 from tfkit.missing import explain_missing
 from tfkit.saved_model import SavedModel
 
@@ -55,4 +56,4 @@ def _try(model: SavedModel, tensors: dict[str, Any], row: int) -> None:
     try:
         model.by_name(tensors)
     except Exception as error:
-        raise VerificationError(f"the exported model fails on row {row} of the sample: {first_line(error)}") from error
+        raise VerificationError(f"the exported model fails on row {row} of the sample: {reason(error)}") from error

@@ -1,4 +1,4 @@
-"""What a callback installs for one fit: that it acts as if built in, and that nothing of it stays, however the fit ends."""
+"""What a callback installs for one fit: it acts as if built in, and nothing of it stays, however the fit ends."""
 
 import json
 import subprocess
@@ -135,7 +135,9 @@ def test_after_an_error_in_a_graph_nothing_is_left(part):
     before = on_it(model)
     train, validation = (bad, good) if part == "train" else (good, bad)
     with pytest.raises(tf.errors.InvalidArgumentError):
-        model.fit(train.batch(8), validation_data=validation.batch(8), callbacks=[cosine(), l2()], verbose=0)
+        model.fit(
+            train.batch(8), validation_data=validation.batch(8), callbacks=[cosine(), l2()], verbose=0, shuffle=False
+        )
     require_as_new(model, before)
 
 
@@ -291,7 +293,10 @@ def test_named_variables_come_once_and_frozen_ones_not_at_all():
     inputs = keras.Input((4,))
     model = keras.Model(inputs, keras.layers.Dense(1, name="out")(shared(shared(inputs))))
     model.get_layer("out").trainable = False
-    assert [(layer.name, name) for layer, name, _ in named_variables(model)] == [("shared", "kernel"), ("shared", "bias")]
+    assert [(layer.name, name) for layer, name, _ in named_variables(model)] == [
+        ("shared", "kernel"),
+        ("shared", "bias"),
+    ]
 
 
 @pytest.mark.parametrize(

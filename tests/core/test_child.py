@@ -157,7 +157,12 @@ def test_the_child_ends_with_its_caller(folder, tmp_path, how):
         from tfkit import child
         child.call("child_functions:hang", pids={str(tmp_path / "pids")!r})
     """
-    caller = subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)], stderr=subprocess.PIPE, text=True)
+    caller = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
     pids = read_pids(tmp_path / "pids")
     caller.send_signal(how)
     _, output = caller.communicate(timeout=10)

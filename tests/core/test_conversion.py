@@ -49,14 +49,14 @@ def mlp():
 
 @pytest.fixture(scope="module")
 def files(cnn, tmp_path_factory):
-    """A conversion of each precision but float16, which the model of mixed precision takes."""
+    """A conversion of each precision but float16 and int16x8, which other tests take."""
     folder = tmp_path_factory.mktemp("files")
     return {
         name: convert(
             cnn, folder / f"{name}.tflite", bits=bits, activations=activations, calibration=X[:100], check=X[1200:]
         )
         for (bits, activations), name in PRECISIONS.items()
-        if name != "float16"
+        if name not in ("float16", "int16x8")
     }
 
 
@@ -65,7 +65,7 @@ def test_every_precision_keeps_the_accuracy_and_has_its_size(cnn, files):
     expected = cnn.predict(X[1200:], verbose=0)
     accuracy = np.mean(expected.argmax(-1) == Y[1200:])
     assert accuracy > 0.9
-    bounds = {"float": 1e-5, "dynamic-int8": 0.02, "int16x8": 0.03, "int8": 0.06}
+    bounds = {"float": 1e-5, "dynamic-int8": 0.02, "int8": 0.06}
     for name, bound in bounds.items():
         file = LiteRT(files[name].path)
         outputs = file(X[1200:])
@@ -82,7 +82,7 @@ def test_every_precision_keeps_the_accuracy_and_has_its_size(cnn, files):
         ]
         assert [(port.name, port.dtype) for port in file.outputs] == [("digit", np.float32)]
     sizes = {name: made.path.stat().st_size for name, made in files.items()}
-    assert max(sizes["int8"], sizes["int16x8"], sizes["dynamic-int8"]) < 0.55 * sizes["float"]
+    assert max(sizes["int8"], sizes["dynamic-int8"]) < 0.55 * sizes["float"]
     assert sorted(each.name for each in files["int8"].path.parent.iterdir()) == sorted(
         f"{name}.tflite" for name in files
     )
@@ -115,7 +115,7 @@ def test_names_and_order_are_the_models(tmp_path):
     joined = Doubled()(layers.Concatenate()(list(inputs.values())))
     model = keras.Model(inputs, {"z": layers.Dense(3)(joined), "a": layers.Dense(2)(joined)})
     given = {name: RNG.normal(size=(30, tensor.shape[1])).astype("float32") for name, tensor in inputs.items()}
-    file = LiteRT(convert(model, tmp_path / "named.tflite", bits=8, activations=8, calibration=given).path)
+    file = LiteRT(convert(model, tmp_path / "named.tflite", bits=8, activations=16, calibration=given).path)
     expected = {name: tensor.numpy() for name, tensor in model(given).items()}
     names = [port.name for port in file.outputs]
     assert sorted(names) == ["a", "z"]
@@ -123,7 +123,7 @@ def test_names_and_order_are_the_models(tmp_path):
     by_name, by_order = file(given), file([given[name] for name in model.input])
     for name, one, other in zip(names, by_name, by_order):
         np.testing.assert_array_equal(one, other)
-        assert np.linalg.norm(one - expected[name]) < 0.05 * np.linalg.norm(expected[name])
+        assert np.linalg.norm(one - expected[name]) < 0.02 * np.linalg.norm(expected[name])
 
 
 @pytest.mark.slow
@@ -220,3 +220,13 @@ def test_a_path_that_cannot_be_written_is_refused(mlp, tmp_path):
 def test_a_model_that_is_not_built_is_refused(tmp_path):
     with pytest.raises(tfkit.ModelError, match="is not built"):
         convert(keras.Sequential([layers.Dense(2)]), tmp_path / "model.tflite")
+
+
+def test_a_model_that_cannot_be_saved_is_refused(tmp_path):
+    # A table that belongs to no layer.
+    table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer([0, 1], [2.0, 3.0], tf.int32), 0.0)
+    looked_up = layers.Lambda(lambda ids: table.lookup(ids), output_shape=(3,))
+    model = keras.Sequential([keras.Input((3,), dtype="int32"), looked_up, layers.Dense(1)])
+    with pytest.raises(tfkit.ModelError, match=r"cannot be saved for the converter: .*untracked"):
+        convert(model, tmp_path / "model.tflite")
+    assert list(tmp_path.iterdir()) == []

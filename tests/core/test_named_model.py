@@ -111,6 +111,13 @@ def test_rows_in_any_form_become_arrays_by_name():
         assert {name: array.shape for name, array in listed.arrange(rows).items()} == {"x": (5, 3), "w": (5, 2)}
 
 
+def test_one_input_in_a_list_takes_an_array_too():
+    x = keras.Input((2,), name="x")
+    model = NamedModel(keras.Model([x], [layers.Dense(1)(x)]))
+    for rows in (np.ones((3, 2)), [np.ones((3, 2))], {"x": np.ones((3, 2))}):
+        assert model.arrange(rows)["x"].shape == (3, 2)
+
+
 def test_strings_and_flat_columns():
     model = keras.Sequential([keras.Input((1,), dtype="string", name="text"), layers.StringLookup(vocabulary=["a"])])
     rows = NamedModel(model).arrange(np.array(["a", "é", b"\xff"], object))["text"]

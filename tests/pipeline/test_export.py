@@ -174,6 +174,13 @@ def test_a_model_with_randomness_is_refused_before_anything_runs_elsewhere(tmp_p
     assert contents(tmp_path) == []
 
 
+def test_a_model_that_is_bound_to_one_batch_is_refused(tmp_path):
+    model = keras.Sequential([keras.Input(batch_shape=(2, 3, 4)), layers.LSTM(4, stateful=True)])
+    with pytest.raises(tfkit.ModelError, match="fails on the sample: If an RNN is stateful, the batch size"):
+        export(model, tmp_path)
+    assert contents(tmp_path) == []
+
+
 def test_outputs_of_every_dtype_are_compared(here, tmp_path):
     x = keras.Input((2,), name="x")
     cast = {name: layers.Lambda(lambda x, to=name: keras.ops.cast(x * 8, to)) for name in ("bfloat16", "int8", "bool")}

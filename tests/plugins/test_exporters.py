@@ -66,6 +66,7 @@ def test_plain_tensorflow_computes_the_models_outputs(exporter, tmp_path, case):
     assert not (tmp_path / WARM_UP).exists()
 
 
+@pytest.mark.slow
 def test_a_process_that_knows_neither_tfkit_nor_the_model_serves_text(exporter, tmp_path):
     model = text_model()
     exporter.write(NamedModel(model), tmp_path, None)

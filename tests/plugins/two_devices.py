@@ -28,13 +28,16 @@ def refused(name, **params):
     raise AssertionError(f"{name} took {params}")
 
 
-def trained(strategy, *callbacks, epochs=3, rate=0.1):
+def trained(strategy):
+    """A model trained at a rate that grows too high, so that its third epoch is its best, and the history."""
     with strategy.scope():
         zeros = keras.layers.Dense(1, kernel_initializer="zeros", name="sum")
         model = keras.Sequential([keras.Input((4,), name="numbers"), zeros])
-        model.compile(keras.optimizers.SGD(rate), "mse", metrics=["mae"])
+        model.compile(keras.optimizers.SGD(0.1), "mse")
+    stop = tfkit.create("callback", "early-stopping", patience=2)
+    rate = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 if epoch < 3 else 2.0)
     data = {"batch_size": 8, "shuffle": False, "validation_data": (X, Y), "verbose": 0}
-    return model, model.fit(X, Y, epochs=epochs, callbacks=list(callbacks), **data).history
+    return model, model.fit(X, Y, epochs=50, callbacks=[rate, stop], **data).history
 
 
 def main(folder):
@@ -52,17 +55,16 @@ def main(folder):
     print("refused")
 
     plain, wanted = trained(tf.distribute.get_strategy())
-    for name in ("one-device", "mirrored"):
-        model, history = trained(tfkit.create("strategy", name))
-        for key, values in wanted.items():
-            np.testing.assert_allclose(history[key], values, rtol=1e-5, err_msg=f"{name} {key}")
-        np.testing.assert_allclose(model.get_weights()[0], plain.get_weights()[0], rtol=1e-5)
+    model, history = trained(tfkit.create("strategy", "mirrored"))
+    for key, values in wanted.items():
+        np.testing.assert_allclose(history[key], values, rtol=1e-4, err_msg=key)
+    np.testing.assert_allclose(model.get_weights()[0], plain.get_weights()[0], rtol=1e-4)
     print("fit")
 
-    stop = tfkit.create("callback", "early-stopping", patience=2)
-    model, history = trained(tfkit.create("strategy", "mirrored"), stop, epochs=50, rate=1.5)
-    assert len(history["loss"]) == int(np.argmin(history["val_loss"])) + 3
-    np.testing.assert_allclose(model.evaluate(X, Y, verbose=0)[0], min(history["val_loss"]), rtol=1e-5)
+    assert np.argmin(history["val_loss"]) == 2
+    assert len(history["loss"]) == 5
+    loss = np.mean((X @ model.get_weights()[0] + model.get_weights()[1] - Y) ** 2)
+    np.testing.assert_allclose(loss, min(history["val_loss"]), rtol=1e-4)
     print("stopped")
 
     exporter, named = tfkit.create("exporter", "saved-model"), NamedModel(model)

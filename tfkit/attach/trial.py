@@ -30,7 +30,7 @@ class TrialCallback(keras.callbacks.Callback):
         objective: A `keras_tuner.Objective`.
         to_beat: Score of the best trial so far, or None; weights that do not beat it are not kept.
         weights: The file that the weights go to.
-        ends: `time.monotonic()` at which the fit ends, or None.
+        ends: `time.monotonic()` at which the fit ends.
         report: Called after each epoch with its number, counted from 0, and its logs.
 
     Attributes:
@@ -46,7 +46,7 @@ class TrialCallback(keras.callbacks.Callback):
         objective: Any,
         to_beat: float | None,
         weights: Path,
-        ends: float | None,
+        ends: float,
         report: Callable[[int, dict[str, float]], None],
     ) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class TrialCallback(keras.callbacks.Callback):
         self._report = report
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        if self._ends is not None and time.monotonic() >= self._ends:
+        if time.monotonic() >= self._ends:
             raise OutOfTime
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:

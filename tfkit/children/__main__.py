@@ -32,10 +32,10 @@ def main(folder: Path) -> None:
     try:
         text = json.dumps({"value": _call(request["target"], request["kwargs"])})
     except (Exception, SystemExit) as error:
-        from tfkit.errors import first_line
+        from tfkit.reasons import reason
 
         traceback.print_exc()
-        text = json.dumps({"error": type(error).__name__, "text": first_line(error)})
+        text = json.dumps({"error": type(error).__name__, "text": reason(error)})
     aside = folder / "result.aside"
     aside.write_text(text)
     aside.replace(folder / "result.json")

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tfkit.errors import ConversionError, first_line
+from tfkit.errors import ConversionError
 from tfkit.flatbuffer import reordered
+from tfkit.reasons import reason
 
 _INT8 = tf.lite.OpsSet.TFLITE_BUILTINS_INT8
 _INT16 = tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
@@ -73,4 +74,4 @@ def _rows(calibration: str) -> Iterator[dict[str, np.ndarray]]:
 
 def _reason(error: Exception) -> str:
     lacking = sorted(set(_NO_KERNEL.findall(str(error))))
-    return f"LiteRT has no kernel for {', '.join(lacking)}" if lacking else first_line(error)
+    return f"LiteRT has no kernel for {', '.join(lacking)}" if lacking else reason(error)

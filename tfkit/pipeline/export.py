@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfkit.errors import ConversionError, ModelError, ParameterError, TfkitError, first_line
+from tfkit.errors import ConversionError, ModelError, ParameterError, TfkitError
 from tfkit.factory import create
 from tfkit.models import load_model, require_built
 from tfkit.named_model import NamedModel
 from tfkit.names import Names
 from tfkit.pipeline.verification import verify, verify_against
 from tfkit.pipeline.versions import aside, free_version, move_in
+from tfkit.reasons import reason
 from tfkit.registry import installed
 from tfkit.sidecar import write_sidecar
 from tfkit.signature import random_inputs
@@ -77,7 +78,7 @@ def export(
         >>> import tempfile, keras
         >>> model = keras.Sequential([keras.Input((2,), name="point"), keras.layers.Dense(1)])
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     export(model, folder).version
+        ...     export(model, folder).version  # doctest: +SKIP
         1
     """
     plugin, exporter = installed().get("exporter", format), create("exporter", format)
@@ -116,4 +117,4 @@ def _write(exporter: Any, model: NamedModel, folder: Path, rows: Mapping[str, An
     except TfkitError:
         raise
     except Exception as error:
-        raise ConversionError(f"model {model.keras.name!r} could not be written: {first_line(error)}") from error
+        raise ConversionError(f"model {model.keras.name!r} could not be written: {reason(error)}") from error

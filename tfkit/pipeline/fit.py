@@ -37,6 +37,7 @@ def train(recipe: Recipe, data: Data, values: dict[str, Any]) -> tuple[Any, dict
             data.dataset("train"),
             validation_data=validation,
             epochs=recipe.train.epochs,
+            shuffle=False,  # The dataset shuffles itself.
             callbacks=[*callbacks(recipe.train), FitProgress(advance)],
             verbose=0,
         )

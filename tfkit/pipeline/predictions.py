@@ -27,7 +27,8 @@ def predict(model: Any, x: Any, *, batch_size: int = 256) -> Any:
 
     try:
         if hasattr(model, "predict") and hasattr(model, "trainable_variables"):
-            return model.predict(x, batch_size=batch_size, verbose=0)
+            # As a dataset, since Keras takes no arrays of strings.
+            return model.predict(tf.data.Dataset.from_tensor_slices((x,)).batch(batch_size), verbose=0)
         return _call_in_batches(model, x, batch_size)
     except (ValueError, TypeError, tf.errors.OpError) as error:
         shapes = ", ".join(str(getattr(leaf, "shape", "?")) for leaf in leaves(x))

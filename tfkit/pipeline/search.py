@@ -24,7 +24,6 @@ from tfkit.pipeline.trials import (
     Job,
     best_trial,
     copied_callbacks,
-    fresh_session,
     keep_best,
     run_trial,
 )
@@ -92,21 +91,30 @@ def search(
         SearchError: The directory is of another search, or too many trials in a row have failed.
         RunError: Another process is at work in the directory, or it cannot be written.
         PluginNotFound: There is no such searcher.
+
+    Example:
+        >>> import keras, numpy as np, tfkit
+        >>> def build(hp):
+        ...     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, use_bias=hp.Boolean("bias"))])
+        ...     model.compile("sgd", "mse", jit_compile=False)
+        ...     return model
+        >>> rows = (np.ones((8, 2)), np.ones(8))
+        >>> result = tfkit.search(build, tfkit.Data(rows, rows), searcher="grid", objective="val_loss", trials=2)
+        >>> [trial.values for trial in result.trials]
+        [{'bias': False}, {'bias': True}]
     """
-    numbers = check(
-        _Numbers, {"trials": trials, "epochs": epochs, "seed": seed, "time_budget": time_budget}, owner="search"
-    )
+    begun = time.monotonic()
+    given = {"trials": trials, "epochs": epochs, "seed": seed, "time_budget": time_budget}
+    numbers = check(_Numbers, given, owner="search")
+    ends = begun + (float("inf") if time_budget is None else numbers["time_budget"])
     _check_given(build, data)
-    with fresh_session():
-        space = explore(build)
-    oracle = _oracle(searcher, objective, numbers["trials"], space, numbers["seed"])
+    oracle = _oracle(searcher, objective, numbers["trials"], explore(build), numbers["seed"])
     with contextlib.ExitStack() as undo:
         folder = Path(directory) if directory is not None else _temporary(undo)
-        ends = None if time_budget is None else time.monotonic() + time_budget
         job = Job(build, data, numbers["epochs"], callbacks, folder, ends, progress or (lambda event: None))
         copied_callbacks(job)
         with locked(folder, _LOCK), _closed(oracle):
-            result = _result(oracle, job, _run(oracle, job, trials))
+            result = _result(oracle, job, _run(oracle, job, numbers["trials"]))
         # From here on a temporary folder lives as long as the result.
         weakref.finalize(result, undo.pop_all().close)
     return result
@@ -116,9 +124,7 @@ def _check_given(build: Build, data: Data) -> None:
     if not callable(build):
         raise ParameterError(f"search needs build, a function of hp that returns a compiled Keras model; got {build!r}")
     if not isinstance(data, Data):
-        raise ParameterError(
-            f"search needs data, a tfkit.Data with train and validation parts; got {type(data).__name__}"
-        )
+        raise ParameterError(f"search needs data, a tfkit.Data; got {type(data).__name__}")
 
 
 def _oracle(searcher: Step, objective: Any, trials: int | None, space: Any, seed: int | None) -> keras_tuner.Oracle:
@@ -159,7 +165,7 @@ def _run(oracle: keras_tuner.Oracle, job: Job, trials: int | None) -> str:
     with task("search", total=trials) as advance:
         for _ in oracle.end_order:
             advance("")
-        while job.ends is None or time.monotonic() < job.ends:
+        while time.monotonic() < job.ends:
             trial = oracle.create_trial("tfkit")
             if trial.status != "RUNNING":
                 return _exhausted(oracle, trials)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tfkit.errors import ModelError, SearchError, first_line
+from tfkit.errors import ModelError, SearchError
 from tfkit.pipeline.space import built
 from tfkit.pipeline.trials import Job, weights_path
+from tfkit.reasons import reason
 
 if TYPE_CHECKING:
     import keras
@@ -125,9 +126,7 @@ def model_loader(job: Job, trials: Mapping[str, Trial]) -> Callable[[str], keras
         try:
             model.load_weights(path)
         except Exception as error:
-            raise ModelError(
-                f"the weights {path} do not fit what build(hp) returns now: {first_line(error)}"
-            ) from error
+            raise ModelError(f"the weights {path} do not fit what build(hp) returns now: {reason(error)}") from error
         return model
 
     return load

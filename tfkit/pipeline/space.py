@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tfkit.errors import ModelError, first_line
+from tfkit.errors import ModelError
+from tfkit.reasons import reason
 
 if TYPE_CHECKING:
     import keras
@@ -35,7 +36,7 @@ def explore(build: Build) -> keras_tuner.HyperParameters:
     except ModelError:
         raise
     except Exception as error:
-        told = f"{type(error).__name__}: {first_line(error)}"
+        told = f"{type(error).__name__}: {reason(error)}"
         raise ModelError(f"build(hp) fails with the default values {found.values}: {told}") from error
     closed, opened = list(found.inactive_scopes), list(found.active_scopes)
     while closed:

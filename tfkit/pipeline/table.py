@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tfkit.conversion import convert
 from tfkit.data import Data
 from tfkit.errors import TfkitError
-from tfkit.conversion import convert
 from tfkit.pipeline.context import Context
 from tfkit.pipeline.evaluate import evaluate
 from tfkit.pipeline.rows import Row, measured_row
@@ -57,7 +57,7 @@ def as_text(rows: Sequence[Row]) -> str:
     return "\n".join(_aligned(line, widths) for line in lines)
 
 
-def runtime(row: Row) -> str:
+def runtime(row: Mapping[str, Any]) -> str:
     """What runs the row's model: LiteRT for a .tflite, TensorFlow for the others."""
     return "litert" if str(row["path"]).endswith(".tflite") else "tensorflow"
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
-import gc
 import traceback
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,7 +32,7 @@ class Job:
         epochs: Epochs of a trial.
         callbacks: Keras callbacks, copied for each trial, or a function that makes them.
         directory: Where the weights of the best trial are kept.
-        ends: `time.monotonic()` at which a trial that is not the first is stopped; None for never.
+        ends: `time.monotonic()` at which a trial that is not the first is stopped.
         report: Called with what happens, as a dict.
     """
 
@@ -43,7 +41,7 @@ class Job:
     epochs: int
     callbacks: Sequence[Any] | Callable[[], Sequence[Any]]
     directory: Path
-    ends: float | None
+    ends: float
     report: Callable[[Event], None]
 
 
@@ -80,6 +78,7 @@ def run_trial(oracle: keras_tuner.Oracle, trial: Trial, job: Job) -> bool:
             oracle.update_trial(trial.trial_id, figures, step=epoch)
         trial.status = "COMPLETED"
     oracle.end_trial(trial)
+    oracle.save()  # KerasTuner's own do not know before that the trial has ended
     return True
 
 
@@ -117,25 +116,6 @@ def copied_callbacks(job: Job) -> list[Any]:
         ) from error
 
 
-@contextlib.contextmanager
-def fresh_session() -> Iterator[None]:
-    """Frees what earlier models have left behind, before the block and after it."""
-    _clear()
-    try:
-        yield
-    finally:
-        _clear()
-
-
-def _clear() -> None:
-    import keras
-
-    policy = keras.config.dtype_policy()
-    keras.backend.clear_session()
-    keras.config.set_dtype_policy(policy)  # Keras forgets it: trials would not run in mixed precision
-    gc.collect()
-
-
 def _trained(oracle: keras_tuner.Oracle, trial: Trial, job: Job) -> list[dict[str, float]]:
     """The logs of each epoch."""
     import keras
@@ -150,13 +130,22 @@ def _trained(oracle: keras_tuner.Oracle, trial: Trial, job: Job) -> list[dict[st
         oracle.objective,
         None if best is None else best.score,
         weights_path(job.directory, trial),
-        None if best is None else job.ends,
+        float("inf") if best is None else job.ends,
         report,
     )
-    with fresh_session():
-        keras.utils.set_random_seed(_seed(oracle, trial))
-        _fit(built(job.build, trial.hyperparameters), job, watch)
+    _clear_session()
+    keras.utils.set_random_seed(_seed(oracle, trial))
+    _fit(built(job.build, trial.hyperparameters), job, watch)
     return watch.history
+
+
+def _clear_session() -> None:
+    """Frees the models of earlier trials."""
+    import keras
+
+    policy = keras.config.dtype_policy()
+    keras.backend.clear_session()  # collects garbage too
+    keras.config.set_dtype_policy(policy)  # which it forgets: trials would not run in mixed precision
 
 
 def _fit(model: keras.Model, job: Job, watch: keras.callbacks.Callback) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from tfkit import child
 from tfkit.errors import ConversionError, ModelError, VerificationError
 from tfkit.named_model import NamedModel
+from tfkit.reasons import reason
 from tfkit.registry import installed
 from tfkit.sidecar import files, read_sidecar, sha256
 from tfkit.signature import Signature, random_inputs
@@ -109,8 +110,8 @@ def _own_outputs(model: NamedModel, rows: Mapping[str, Any]) -> list[dict[str, A
     function = tf.function(lambda given: model(given), autograph=False)
     try:
         return [{name: comparable(value) for name, value in function(tensors).items()} for _ in range(2)]
-    except tf.errors.OpError as error:
-        raise ModelError(f"model {model.keras.name!r} fails on the sample: {error.message.splitlines()[0]}") from error
+    except Exception as error:
+        raise ModelError(f"model {model.keras.name!r} fails on the sample: {reason(error)}") from error
 
 
 def _predict(directory: Path, exporter: str, inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,11 @@ from tfkit.testing.examples import make, product, require, spec_of, workable
 # Arguments that Keras gives every object of its own, besides the plugin's parameters.
 _KERAS_OWN = {"name", "dtype"}
 
+FRAMEWORKS = frozenset(
+    {"ai_edge_litert", "jax", "keras", "keras_tuner", "matplotlib", "numpy", "onnx", "pandas", "scipy", "sklearn"}
+    | {"tensorflow", "tensorflow_model_optimization", "tensorflow_serving", "tf_keras", "torch"}
+)
+
 _IMPORTS = """
 import sys
 before = set(sys.modules)
@@ -27,9 +32,7 @@ from tfkit.registry import Registry
 registry = Registry()
 registry.add(__import__(sys.argv[1], fromlist=["x"]), "checked")
 registry.select()
-frameworks = {"keras", "keras_tuner", "matplotlib", "numpy", "pandas", "scipy", "sklearn", "tensorflow",
-              "tensorflow_model_optimization", "tf_keras", "torch", "jax", "onnx", "ai_edge_litert"}
-print(" ".join(sorted(frameworks & (set(sys.modules) - before))))
+print(*set(sys.modules) - before)
 """
 
 
@@ -152,7 +155,7 @@ def _imported_by(module: str) -> tuple[str, str | None]:
     )
     if done.returncode:
         return "", (done.stderr.strip().splitlines() or ["no word"])[-1]
-    return done.stdout.strip(), None
+    return ", ".join(sorted(FRAMEWORKS.intersection(done.stdout.split()))), None
 
 
 def _arguments(plugin: Plugin) -> dict[str, inspect.Parameter] | None:
