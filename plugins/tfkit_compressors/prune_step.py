@@ -1,4 +1,4 @@
-"""The masks inside the optimizer's step: one condition for all kernels, then a selection for each."""
+"""The masks inside the optimizer's step: one condition for all kernels, then a product for each."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class MaskedStep:
         """What a kernel's constraint returns."""
         if self._is_first(index):
             self._update_when_due()
-        return self._masks.masked(index, value)
+        return self._masks.product(index, value)
 
     def _is_first(self, index: int) -> bool:
         """Whether this is the first call in one `optimizer.apply`, while that is traced or run."""

@@ -75,7 +75,7 @@ class Quantize:
             check=_drawn(data, data.choosing, _CHECKED),
             timeout=self.timeout,
         )
-        return Compressed(artifacts={"litert": made.path}, notes=(f"{self.label}: {made.fidelity}",))
+        return Compressed(artifacts={"litert": made.path}, notes=(str(made.fidelity),))
 
 
 def _drawn(data: Data, part: Any, rows: int) -> Any:

@@ -41,42 +41,16 @@ class Averaged(ClassCounts):
             all labels); "micro", of all counts together; "weighted", by the weight of each class's rows;
             "binary", class 1 of two; None, the score of each class, of shape (classes,).
         zero_division: Score of a class for which it is 0 / 0.
-        num_classes: Number of classes; None takes it from the predictions.
-        multi_label: Whether a row may have several labels, one column of 0 or 1 for each.
-        from_logits: Whether predictions come before the sigmoid or softmax.
-        threshold: Probability above which a label holds; of binary and multi-label tasks.
-        name: Name in logs; None is the class's name in snake_case.
-        dtype: Dtype of the result; None is Keras's floatx.
+        **classification: As `tfkit_metrics.base.Classification`.
 
     Raises:
         ParameterError: If average is none of these, or "binary" where there are not two classes.
     """
 
-    def __init__(
-        self,
-        *,
-        average: str | None = "macro",
-        zero_division: float = 0.0,
-        num_classes: int | None = None,
-        multi_label: bool = False,
-        from_logits: bool = False,
-        threshold: float = 0.5,
-        name: str | None = None,
-        dtype: str | None = None,
-    ) -> None:
+    def __init__(self, *, average: str | None = "macro", zero_division: float = 0.0, **classification: Any) -> None:
         if average not in AVERAGES:
             raise ParameterError(f"average must be one of {', '.join(map(repr, AVERAGES))}; got {average!r}")
-        if average == "binary":
-            _check_binary(num_classes, multi_label)
-            num_classes = 2
-        super().__init__(
-            num_classes=num_classes,
-            multi_label=multi_label,
-            from_logits=from_logits,
-            threshold=threshold,
-            name=name,
-            dtype=dtype,
-        )
+        super().__init__(**(_of_two_classes(**classification) if average == "binary" else classification))
         self.average = average
         self.zero_division = zero_division
 
@@ -91,11 +65,14 @@ class Averaged(ClassCounts):
         return {**super().get_config(), "average": self.average, "zero_division": self.zero_division}
 
 
-def _check_binary(num_classes: int | None, multi_label: bool) -> None:
+def _of_two_classes(
+    *, num_classes: int | None = None, multi_label: bool = False, **classification: Any
+) -> dict[str, Any]:
     if multi_label:
         raise ParameterError("average='binary' scores one of two classes; with multi_label=True take another average")
     if num_classes not in (None, 2):
         raise ParameterError(f"average='binary' needs two classes; got num_classes={num_classes}")
+    return {**classification, "num_classes": 2}
 
 
 def _count_classes(batch: Batch, classes: int) -> Counts:

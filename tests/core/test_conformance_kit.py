@@ -129,3 +129,11 @@ def test_importing_the_kit_imports_neither_pytest_nor_a_framework():
     code = "import sys, tfkit.testing; print({'pytest', 'numpy', 'keras', 'tensorflow'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_the_guide_tells_every_check():
+    guide = (BAD_PLUGINS.parent.parent / "docs" / "plugins.md").read_text(encoding="utf-8")
+    table = guide.partition("### What it checks")[2]
+    rows = set(re.findall(r"^\| [\w, ]+ (\| `\w+` \| .+ \|)$", table, re.MULTILINE))
+    checks = {each for kind in KINDS for each in tfkit.testing.checks(kind)}
+    assert rows == {f"| `{name}` | {function.__doc__.splitlines()[0]} |" for name, function in checks}

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 import tfkit
 from tfkit.parameters import Ge, Gt, Le, Lt, MaxLen, MinLen, Parameter, check, parameters
 
+quick = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Schema:
@@ -50,6 +52,7 @@ def values_of(parameter):
 
 
 @pytest.mark.parametrize("parameter", parameters(Schema), ids=lambda parameter: parameter.name)
+@quick
 @given(data=st.data())
 def test_values_drawn_from_the_bounds_pass(parameter, data):
     value = data.draw(values_of(parameter))
@@ -64,33 +67,38 @@ def registered_parameters():
 
 
 @pytest.mark.parametrize("parameter", list(registered_parameters()))
-@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow])
+@quick
 @given(data=st.data())
 def test_the_plugins_own_bounds_are_the_ones_that_hypothesis_reads(parameter, data):
     value = data.draw(values_of(parameter))
     assert parameter.checked(value, owner="x") == value
 
 
+@quick
 @given(st.floats(max_value=0) | st.just(math.nan))
 def test_values_outside_gt_are_refused(value):
     assert refused(rate=value) == f"the parameter 'rate' of schedule 'x' must be a float > 0; got {value!r}"
 
 
+@quick
 @given(st.floats(max_value=0, exclude_max=True) | st.floats(min_value=1))
 def test_values_outside_two_bounds_are_refused(value):
     assert refused(share=value) == f"the parameter 'share' of schedule 'x' must be a float >= 0 and < 1; got {value!r}"
 
 
+@quick
 @given(st.integers(max_value=-1) | st.integers(min_value=10))
 def test_values_outside_an_interval_are_refused(value):
     assert refused(level=value) == f"the parameter 'level' of schedule 'x' must be an int >= 0 and <= 9; got {value!r}"
 
 
+@quick
 @given(st.one_of(st.text(), st.booleans(), st.none(), st.binary(), st.complex_numbers()))
 def test_what_is_no_number_is_no_float(value):
     refused(rate=value)
 
 
+@quick
 @given(st.one_of(st.text(), st.booleans(), st.none(), st.floats()))
 def test_what_is_no_whole_number_is_no_int(value):
     refused(steps=value)

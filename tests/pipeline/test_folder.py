@@ -7,6 +7,7 @@ import pytest
 
 import tfkit
 from tfkit.pipeline.folder import RunFolder, open_run, write_json
+from tfkit.pipeline.lock import locked
 
 
 def test_a_run_of_the_same_fingerprint_goes_on(tmp_path):
@@ -45,14 +46,14 @@ def test_run_json_is_valid_while_it_is_written(tmp_path, monkeypatch):
 def test_a_second_process_is_refused(tmp_path):
     folder, _ = open_run(tmp_path, "toy", "a")
     code = (
-        "import sys\nfrom pathlib import Path\nfrom tfkit.pipeline.folder import RunFolder\n"
-        "with RunFolder(Path(sys.argv[1])).lock(): pass"
+        "import sys\nfrom pathlib import Path\nfrom tfkit.pipeline.lock import locked\n"
+        "with locked(Path(sys.argv[1]), '.lock'): pass"
     )
     command = [sys.executable, "-c", code, str(folder.path)]
-    with folder.lock():
+    with locked(folder.path, ".lock"):
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    assert "another process is running" in done.stderr
-    with folder.lock():
+    assert "a process is at work in" in done.stderr
+    with locked(folder.path, ".lock"):
         pass
 
 

@@ -75,7 +75,7 @@ def test_int8_of_sorted_data_keeps_accuracy_and_the_model_stays(model, tmp_path)
     assert file.output_steps[0] > 0
     checked = _drawn(data, "validation", 256)
     agreed = np.mean(file(checked).argmax(-1) == model.predict(checked, verbose=0).argmax(-1))
-    assert made.notes[0].startswith(f"int8: {agreed:.1%} of the decisions agree, relative error 0.0")
+    assert made.notes[0].startswith(f"{agreed:.1%} of the decisions agree, relative error 0.0")
     assert made.notes[0].endswith("on 256 rows")
     for one, other in zip(before, model.get_weights()):
         np.testing.assert_array_equal(one, other)

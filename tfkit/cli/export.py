@@ -23,7 +23,7 @@ def export(model: str, directory: str, format_: str, version: int | None, recipe
     from tfkit.cli.options import open_recipe
     from tfkit.pipeline.export import export as export_model
 
-    sample = open_recipe(recipe).data().sample(16) if recipe else None
+    sample = open_recipe(recipe).data().sample(256) if recipe else None
     made = export_model(existing(model), directory, format=format_, version=version, sample=sample)
     click.echo(f"{made.path} (version {made.version}, verified)")
 
@@ -32,4 +32,4 @@ def _verify(directory: str) -> None:
     from tfkit.pipeline.export import verify
 
     verify(existing(directory))
-    click.echo(f"{directory} is complete and computes what was exported")
+    click.echo(f"{directory} is complete, unchanged and runs")

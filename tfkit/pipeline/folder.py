@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import json
 import math
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,22 +61,6 @@ class RunFolder:
     def write(self, state: dict[str, Any]) -> None:
         """Replaces run.json in one step."""
         write_json(self.path / _STATE, state)
-
-    @contextlib.contextmanager
-    def lock(self) -> Iterator[None]:
-        """Holds the folder for this process; the lock dies with it.
-
-        Raises:
-            RunError: If another process is at work in it.
-        """
-        import fcntl  # Not on Windows; the rest of tfkit imports there.
-
-        with (self.path / ".lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise RunError(f"another process is running in {self.path}: wait for it, or use --fresh") from None
-            yield
 
 
 def open_run(directory: Path, recipe: str, fingerprint: str, *, resume: bool = True) -> tuple[RunFolder, bool]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import importlib.util
 import inspect
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,8 @@ from tfkit.pipeline.context import Context
 from tfkit.pipeline.evaluate import metric_makers
 from tfkit.pipeline.fit import callbacks
 from tfkit.pipeline.folder import RunFolder, now, open_run
+from tfkit.pipeline.lock import locked
+from tfkit.pipeline.session import clear_session, quiet_tensorflow
 from tfkit.pipeline.stages import STAGES
 from tfkit.pipeline.table import as_text
 from tfkit.progress import say, task
@@ -66,7 +67,7 @@ def run(recipe: Recipe, directory: str | Path = "runs", resume: bool = True, smo
     recipe = _smoke(recipe) if smoke else recipe
     check_plugins(recipe)
     folder, earlier = open_run(Path(directory), recipe.name, fingerprint(recipe, smoke), resume=resume)
-    with folder.lock():
+    with locked(folder.path, ".lock"):
         if earlier:
             done = ", ".join(stage["name"] for stage in folder.state["stages"]) or "nothing"
             say(f"{folder.path}: going on; finished: {done} (--fresh starts over)")
@@ -130,26 +131,12 @@ def _run_stages(context: Context) -> None:
     folder.write({key: value for key, value in folder.state.items() if key != "error"} | {"status": "finished"})
 
 
-@contextlib.contextmanager
-def quiet_tensorflow() -> Iterator[None]:
-    """Keeps TensorFlow's warnings about retracing, which many models in one process bring, off the screen."""
-    import tensorflow as tf
-
-    logger = tf.get_logger()
-    level = logger.level
-    logger.setLevel("ERROR")
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
 def _run_stage(context: Context, name: str, stage: Any) -> None:
     import keras
 
     started, begin = now(), time.monotonic()
     # Each stage begins alike, whether those before it ran in this process or in one that was killed.
-    keras.backend.clear_session()
+    clear_session()
     keras.utils.set_random_seed(context.recipe.seed)
     metrics = stage(context)
     context.folder.finish(name, started, metrics)

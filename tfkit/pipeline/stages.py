@@ -105,7 +105,7 @@ def run_export(context: Context) -> Metrics:
         format=section.format,
         inputs=section.inputs,
         outputs=section.outputs,
-        sample=context.data.sample(16),
+        sample=context.data.sample(256),
         metadata={"recipe": context.recipe.name, "validation": context.folder.finished("evaluate")},
     )
     return {"path": context.relative(made.path), "version": made.version, "verified": made.verified}

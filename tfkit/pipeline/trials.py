@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tfkit.data import Data
 from tfkit.errors import ParameterError
+from tfkit.pipeline.session import clear_session
 from tfkit.pipeline.space import Build, built
 
 if TYPE_CHECKING:
@@ -133,19 +134,10 @@ def _trained(oracle: keras_tuner.Oracle, trial: Trial, job: Job) -> list[dict[st
         float("inf") if best is None else job.ends,
         report,
     )
-    _clear_session()
+    clear_session()
     keras.utils.set_random_seed(_seed(oracle, trial))
     _fit(built(job.build, trial.hyperparameters), job, watch)
     return watch.history
-
-
-def _clear_session() -> None:
-    """Frees the models of earlier trials."""
-    import keras
-
-    policy = keras.config.dtype_policy()
-    keras.backend.clear_session()  # collects garbage too
-    keras.config.set_dtype_policy(policy)  # which it forgets: trials would not run in mixed precision
 
 
 def _fit(model: keras.Model, job: Job, watch: keras.callbacks.Callback) -> None:
