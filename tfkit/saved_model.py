@@ -42,8 +42,9 @@ class SavedModel:
             raise ModelError(f"the SavedModel {str(path)!r} has no signature {signature!r}; it has: {names}")
         self._function = self._loaded.signatures[signature]
         self._specs = self._function.structured_input_signature[1]
-        self.inputs = tuple(self._specs)
-        self.outputs = tuple(self._function.structured_outputs)
+        # Sorted: the file keeps them in a map, whose order differs from process to process.
+        self.inputs = tuple(sorted(self._specs))
+        self.outputs = tuple(sorted(self._function.structured_outputs))
         self.variables = tuple(self._function.variables)
 
     def __call__(self, inputs: Any) -> Any:

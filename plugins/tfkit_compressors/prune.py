@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import keras
 
-from tfkit import Compressed, Data, ModelError, ParameterError
-from tfkit.attach.optimizers import inner_optimizer
+from tfkit import Compressed, Data, ParameterError
+from tfkit.models import require_compiled
 from tfkit_compressors import schemas, tfmot
 from tfkit_compressors.prune_callback import PruneCallback, miss
 from tfkit_compressors.prune_masks import Masks, zeros_of
@@ -110,9 +110,8 @@ class Prune:
         """
         if epochs == 0:
             return Compressed(model, notes=self._prune_once(model))
-        if not model.compiled or model.optimizer is None:
-            raise ModelError(f"the model {model.name!r} is not compiled: compile it, or prune with epochs=0")
-        callback = PruneCallback(_counted_from(self.settings, int(inner_optimizer(model.optimizer).iterations)))
+        require_compiled(model)
+        callback = PruneCallback(_counted_from(self.settings, int(model.optimizer.iterations)))
         model.fit(data.dataset("train"), epochs=epochs, callbacks=[callback], verbose=0)
         return Compressed(model, notes=callback.notes)
 

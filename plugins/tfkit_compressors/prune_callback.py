@@ -58,21 +58,6 @@ class PruneCallback(Attached):
         self._masks = self._step = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        try:
-            self._begin_epoch(epoch)
-        except BaseException:
-            self._remove()
-            raise
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._masks.apply()
-
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        if self._masks is not None:
-            self._finish()
-        super().on_train_end(logs)
-
-    def _begin_epoch(self, epoch: int) -> None:
         seen = self._step.batches
         steps = self.params.get("steps") or (None if self._begun is None else seen - self._begun)
         if self._last is None:
@@ -81,6 +66,14 @@ class PruneCallback(Attached):
         self._step.end_epoch_at(None if steps is None else seen + steps)
         self._masks.update_if_due(self._step.updates(seen) + 1)
         self._masks.apply()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._masks.apply()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        if self._masks is not None:
+            self._finish()
+        super().on_train_end(logs)
 
     def _plan(self, seen: int, until: int | None) -> None:
         """Sets the timetable: when the fit begins, and again when the length of an epoch is known."""

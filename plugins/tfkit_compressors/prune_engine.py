@@ -53,5 +53,7 @@ def kth_largest(magnitudes: Any, k: Any) -> Any:
         enough = tf.reduce_sum(tf.cast(bits >= higher, tf.int32)) >= k
         return bit - 1, tf.where(enough, higher, found)
 
-    found = tf.while_loop(lambda bit, found: bit >= 0, settle, (tf.constant(30), tf.constant(0)), maximum_iterations=31)[1]
+    found = tf.while_loop(
+        lambda bit, found: bit >= 0, settle, (tf.constant(30), tf.constant(0)), maximum_iterations=31
+    )[1]
     return tf.bitcast(found, tf.float32)

@@ -42,9 +42,9 @@ class MaskedStep:
         """Batches that the optimizer has seen."""
         return int(self._optimizer._iterations)
 
-    def updates(self, batches: int) -> int:
-        """Updates that so many batches make."""
-        return batches // self._batches_per_update
+    def updates(self, batches: Any) -> Any:
+        """Updates that so many batches make, of an int or a tensor."""
+        return batches if self._batches_per_update == 1 else batches // self._batches_per_update
 
     def end_epoch_at(self, batches: int | None) -> None:
         """Tells where the epoch ends; the update due there is left to the beginning of the next one.
@@ -82,11 +82,11 @@ class MaskedStep:
     def _update_when_due(self) -> None:
         # Keras counts the batch after the constraints.
         batches = tf.cast(self._optimizer._iterations.value, tf.int64) + 1
-        step = batches // self._batches_per_update + 1
-        updated = tf.equal(batches % self._batches_per_update, 0)
-        inside = tf.logical_and(updated, tf.not_equal(batches, self._boundary))
-        due = tf.logical_and(inside, self._masks.timetable(step)[0])
-        tf.cond(due, lambda: self._update(step), tf.no_op)
+        due = tf.not_equal(batches, self._boundary)
+        if self._batches_per_update > 1:
+            due = tf.logical_and(due, tf.equal(batches % self._batches_per_update, 0))
+        step = self.updates(batches) + 1
+        tf.cond(tf.logical_and(due, self._masks.timetable(step)[0]), lambda: self._update(step), tf.no_op)
 
     def _update(self, step: Any) -> Any:
         kernels = self._masks.kernels

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator
 
 import keras
 
-from tfkit.attach.variables import excluded, named_variables
+from tfkit.attach.variables import named_variables
 from tfkit.errors import ModelError
+from tfkit.models import require_built
 
 # What TFMOT prunes too: no biases, no depthwise kernels (few weights, which matter much).
 NAMES = ("kernel", "recurrent_kernel", "embeddings", "pointwise_kernel")
@@ -25,16 +26,15 @@ def kernels(model: keras.Model, *, exclude: Iterable[str] = (), depthwise: bool 
     Raises:
         ModelError: If the model is not built or has no such variable.
     """
-    if not model.built:
-        raise ModelError(f"the model {model.name!r} is not built: call it on a batch, or begin it with keras.Input")
-    found = list(_chosen(model, tuple(exclude), depthwise))
-    if not found:
-        names = ", ".join(sorted({name for _, name, _ in named_variables(model)})) or "none"
-        raise ModelError(
-            f"the model {model.name!r} has nothing to prune: no trainable {', '.join(NAMES)} outside of "
-            f"exclude={tuple(exclude)!r}; its trainable variables are: {names}"
-        )
-    return found
+    found = list(_chosen(require_built(model), tuple(exclude), depthwise))
+    if found:
+        return found
+    names = ", ".join(sorted({name for _, name, _ in named_variables(model)})) or "none"
+    outside = f" outside of exclude={tuple(exclude)!r}" if exclude else ""
+    raise ModelError(
+        f"model {model.name!r} has nothing to prune: no trainable {', '.join(NAMES[:-1])} or {NAMES[-1]}{outside}; "
+        f"its trainable variables are: {names}"
+    )
 
 
 def layer_sparsity(model: keras.Model) -> dict[str, float]:
@@ -47,9 +47,9 @@ def layer_sparsity(model: keras.Model) -> dict[str, float]:
         Such as `{"conv2d/kernel": 0.8, "dense/kernel": 0.75}`; empty for a model without kernels.
 
     Example:
-        >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, kernel_initializer="zeros")], "net")
-        >>> layer_sparsity(model)
-        {'net/dense/kernel': 1.0}
+        >>> zeros = keras.layers.Dense(2, kernel_initializer="zeros", name="out")
+        >>> layer_sparsity(keras.Sequential([keras.Input((4,)), zeros], name="net"))
+        {'net/out/kernel': 1.0}
     """
     return {variable.path: zero_share(variable) for variable in _chosen(model, (), depthwise=True)}
 
@@ -61,9 +61,8 @@ def zero_share(variable: keras.Variable) -> float:
 
 
 def _chosen(model: keras.Model, exclude: tuple[str, ...], depthwise: bool) -> Iterator[keras.Variable]:
-    for layer, name, variable in named_variables(model):
+    for layer, name, variable in named_variables(model, exclude):
         # Keras calls the kernel of a depthwise layer "kernel", that of a separable one "depthwise_kernel".
         is_depthwise = name == "depthwise_kernel" or (name == "kernel" and isinstance(layer, _DEPTHWISE_LAYERS))
-        wanted = depthwise if is_depthwise else name in NAMES
-        if wanted and not excluded(layer, exclude):
+        if depthwise if is_depthwise else name in NAMES:
             yield variable

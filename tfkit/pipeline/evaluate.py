@@ -54,8 +54,9 @@ def evaluate(
 
     Example:
         >>> import numpy as np, tfkit
-        >>> tfkit.evaluate(lambda x: x, (np.eye(3), np.array([0, 1, 1])), ["accuracy"])["accuracy"]
-        0.6666666666666666
+        >>> found = tfkit.evaluate(lambda x: x, (np.eye(3), np.array([0, 1, 1])), ["accuracy"])
+        >>> round(found["accuracy"], 4)
+        0.6667
     """
     if confidence is not None and not 0 < confidence < 1:
         raise ParameterError(f"the parameter 'confidence' of evaluate must be a float > 0 and < 1; got {confidence!r}")
