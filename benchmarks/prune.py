@@ -1,4 +1,4 @@
-"""What pruning costs a fit: tfkit's callback on Keras 3 and TFMOT's wrapper on tf_keras, each against its own plain fit.
+"""What pruning costs: a fit with tfkit's callback on Keras 3, and one with TFMOT's wrapper on tf_keras, against plain.
 
 The fits run in turn, one epoch each at a time, so that what else the machine does meets all alike. Prints, for an
 MLP and a CNN, the ratio of median epoch times, pruned / plain. The first epoch, which traces the graph, is left out.

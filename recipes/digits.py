@@ -57,7 +57,7 @@ recipe = tfkit.Recipe(
         "regularizer": ("l2", {"l2": 1e-5}),
         "callbacks": [("early-stopping", {"monitor": "val_accuracy", "patience": 25})],
     },
-    compress={"steps": [("prune", {"sparsity": 0.5, "frequency": 20}), "quantize"], "max_drop": 0.01, "epochs": 8},
+    compress={"steps": [("prune", {"sparsity": 0.5, "frequency": 20}), "quantize"], "max_drop": 0.01, "epochs": 12},
     export={"format": "saved-model"},
 )
 

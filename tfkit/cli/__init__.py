@@ -8,10 +8,10 @@ import sys
 import click
 
 from tfkit.cli.commands import Commands
-from tfkit.errors import ConversionError, RunError, TfkitError, VerificationError
+from tfkit.errors import ConversionError, SearchError, TfkitError, VerificationError
 
 # What failed through no mistake of the user's.
-_FAILURES = (ConversionError, RunError, VerificationError)
+_FAILURES = (ConversionError, SearchError, VerificationError)
 
 _USAGE, _FAILURE, _INTERRUPTED = 2, 1, 130
 

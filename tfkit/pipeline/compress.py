@@ -130,6 +130,8 @@ def _run_step(chain: _Chain, name: str, compressor: Compressor, folder: Path) ->
     row["path"] = str(_saved(made, folder))
     chain.table.append(row)
     if not row["kept"]:
+        lost = abs(chain.table[0]["metric"] - row["metric"])
+        say(f"compress: {label} is undone: it loses {lost:.4f}, more than max_drop={chain.max_drop}")
         shutil.rmtree(folder, ignore_errors=True)
         return
     if made.model is not None:
