@@ -111,8 +111,10 @@ class Prune:
         if epochs == 0:
             return Compressed(model, notes=self._prune_once(model))
         require_compiled(model)
-        callback = PruneCallback(_counted_from(self.settings, int(model.optimizer.iterations)))
-        model.fit(data.dataset("train"), epochs=epochs, callbacks=[callback], verbose=0)
+        callback = PruneCallback(
+            _counted_from(self.settings, int(keras.ops.convert_to_numpy(model.optimizer.iterations)))
+        )
+        model.fit(data.dataset("train"), epochs=epochs, shuffle=False, callbacks=[callback], verbose=0)
         return Compressed(model, notes=callback.notes)
 
     def _prune_once(self, model: keras.Model) -> tuple[str, ...]:

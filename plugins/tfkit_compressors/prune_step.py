@@ -40,7 +40,7 @@ class MaskedStep:
     @property
     def batches(self) -> int:
         """Batches that the optimizer has seen."""
-        return int(self._optimizer._iterations)
+        return int(self._optimizer._iterations.numpy())
 
     def updates(self, batches: Any) -> Any:
         """Updates that so many batches make, of an int or a tensor."""

@@ -38,7 +38,7 @@ def with_nan():
         (recipe(data=lambda: tfkit.Data((X, Y + 1))), tfkit.DataError, "the label 2 in row 1 is out of range"),
         (recipe(data=lambda: (X, Y)), tfkit.RecipeError, "must return a tfkit.Data"),
         (recipe(model=lambda hp: build(hp, compiled=False)), tfkit.ModelError, "not compiled"),
-        (recipe(model=lambda hp: None), tfkit.ModelError, "must return a Keras model; got None"),
+        (recipe(model=lambda hp: None), tfkit.ModelError, "must return a Keras model; got NoneType"),
         (
             recipe(data=lambda: tfkit.Data((X[:, :2], Y))),
             tfkit.ModelError,

@@ -14,7 +14,7 @@ import keras
 Function = Callable[[Any], Any]
 
 
-class Constraints:
+class Constraints(keras.constraints.Constraint):
     """The constraint a variable had, then those attached to it, applied in their order."""
 
     def __init__(self, original: Function | None) -> None:
@@ -33,7 +33,7 @@ class Constraints:
         return value
 
 
-class Regularizers:
+class Regularizers(keras.regularizers.Regularizer):
     """The sum of the regularizer a variable had and those attached to it."""
 
     def __init__(self, original: Function | None) -> None:

@@ -42,7 +42,7 @@ class Context:
         made = self.recipe.data()
         if not isinstance(made, Data):
             raise RecipeError(
-                f"the data function of recipe {self.recipe.name!r} must return a tfkit.Data; got {made!r}"
+                f"the data function of recipe {self.recipe.name!r} must return a tfkit.Data; got {type(made).__name__}"
             )
         return made.head(_SMOKE_ROWS) if self.smoke else made
 
