@@ -19,6 +19,7 @@ import numpy as np
 
 import tfkit
 
+# Masks are updated once in an epoch of 100 steps: no epoch is spared it.
 PRUNING = {"sparsity": 0.8, "frequency": 100}
 # Label, library, whether it is compiled by XLA, whether it is pruned.
 FITS = (
@@ -33,8 +34,8 @@ FITS = (
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--epochs", type=int, default=21)
-    parser.add_argument("--steps", type=int, default=50, help="batches in an epoch")
+    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=100, help="batches in an epoch")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     for name, layers, shape in (("MLP", mlp, (784,)), ("CNN", cnn, (28, 28, 1))):
