@@ -176,7 +176,7 @@ def test_a_model_with_randomness_is_refused_before_anything_runs_elsewhere(tmp_p
 
 def test_a_model_that_is_bound_to_one_batch_is_refused(tmp_path):
     model = keras.Sequential([keras.Input(batch_shape=(2, 3, 4)), layers.LSTM(4, stateful=True)])
-    with pytest.raises(tfkit.ModelError, match="fails on the sample: If an RNN is stateful|cannot be called with an open batch"):
+    with pytest.raises(tfkit.ModelError, match=r"If an RNN is stateful|called with an open batch"):
         export(model, tmp_path)
     assert contents(tmp_path) == []
 

@@ -54,7 +54,8 @@ def build(recipe: Recipe, values: dict[str, Any]) -> Any:
 
     model = recipe.model(hyperparameters(values))
     if not isinstance(model, keras.Model):
-        raise ModelError(f"the model function of recipe {recipe.name!r} must return a Keras model; got {type(model).__name__}")
+        found = type(model).__name__
+        raise ModelError(f"the model function of recipe {recipe.name!r} must return a Keras model; got {found}")
     return require_compiled(model)
 
 
