@@ -51,7 +51,7 @@ class Data:
         if self.train is None:
             raise DataError("the train part is None: pass (x, y) or a tf.data.Dataset of batches")
         for part in PARTS:
-            object.__setattr__(self, part, _checked(getattr(self, part), part))
+            object.__setattr__(self, part, checked_part(getattr(self, part), part))
 
     def part(self, name: Part) -> Any:
         """The part as `(x, y)`, `(x, y, sample_weight)` or a dataset of batches.
@@ -109,7 +109,7 @@ class Data:
         """
         part = self.part(name)
         if is_dataset(part):
-            return _gathered(part, limit)
+            return checked_part(_gathered(part, limit), name)
         return tuple(map_leaves(lambda leaf: leaf[:limit], each) for each in part)
 
     def without_test(self) -> Data:
@@ -140,7 +140,16 @@ def leaves(structure: Any) -> list[Any]:
     return [structure]
 
 
-def _checked(part: Any, name: Part) -> Any:
+def checked_part(part: Any, name: str) -> Any:
+    """A part with its leaves as numpy arrays; a dataset as it is.
+
+    Args:
+        part: `(x, y)`, `(x, y, sample_weight)`, or a dataset of batches.
+        name: What the part is called in errors, such as "train".
+
+    Raises:
+        DataError: It has another form, no rows, rows that differ in number, or a value that is no number.
+    """
     if part is None or is_dataset(part):
         return part
     if not isinstance(part, (tuple, list)) or len(part) not in (2, 3):
@@ -156,7 +165,7 @@ def _checked(part: Any, name: Part) -> Any:
     return arrays
 
 
-def _as_arrays(value: Any, label: str, name: Part) -> Any:
+def _as_arrays(value: Any, label: str, name: str) -> Any:
     try:
         arrays = as_arrays(value)
     except ValueError as error:
@@ -182,7 +191,7 @@ def as_arrays(structure: Any) -> Any:
     return np.asarray(structure)
 
 
-def _check_lengths(arrays: tuple[Any, ...], name: Part) -> None:
+def _check_lengths(arrays: tuple[Any, ...], name: str) -> None:
     lengths = {}
     for label, value in zip(LABELS, arrays):
         for position, leaf in enumerate(leaves(value)):
@@ -196,7 +205,7 @@ def _check_lengths(arrays: tuple[Any, ...], name: Part) -> None:
         raise DataError(f"the {name} part has no rows")
 
 
-def _check_values(leaf: Any, label: str, name: Part) -> None:
+def _check_values(leaf: Any, label: str, name: str) -> None:
     import numpy as np
 
     if leaf.dtype.kind == "O":
@@ -214,7 +223,7 @@ def _check_values(leaf: Any, label: str, name: Part) -> None:
     )
 
 
-def _check_objects(leaf: Any, label: str, name: Part) -> None:
+def _check_objects(leaf: Any, label: str, name: str) -> None:
     """Refuses an array of Python objects that holds anything but strings, such as None for a missing value."""
     width = leaf.size // len(leaf)
     found = {type(value): (position, value) for position, value in reversed(list(enumerate(leaf.flat)))}
@@ -250,6 +259,8 @@ def _gathered(dataset: Iterable[Any], limit: int | None) -> tuple[Any, ...]:
     count = 0
     for batch in dataset:
         whole = tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
+        if any(np.ndim(leaf) == 0 for leaf in leaves(whole)):
+            raise DataError("the dataset yields single rows: give it in batches, dataset.batch(32)")
         batches.append(tuple(map_leaves(np.asarray, each) for each in whole))
         count += _length(whole[0])
         if limit is not None and count >= limit:

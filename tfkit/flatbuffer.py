@@ -33,8 +33,9 @@ def count_weights(content: bytes) -> tuple[int, int]:
     """
     parameters = nonzero = 0
     for shape, tensor, stored in _weights(content):
-        parameters += math.prod(shape)
-        nonzero += _count_nonzero(tensor, stored, math.prod(shape))
+        size = math.prod(map(int, shape))
+        parameters += size
+        nonzero += int(_count_nonzero(tensor, stored, size))
     return parameters, nonzero
 
 

@@ -32,6 +32,8 @@ def load_model(path: str | Path) -> Any:
         Traceback (most recent call last):
         tfkit.errors.ModelError: there is no file or folder 'nowhere.keras'
     """
+    if not isinstance(path, (str, Path)):
+        raise ModelError(f"load_model takes the path of a model; got {type(path).__name__}")
     path = Path(path)
     if not path.exists():
         raise ModelError(f"there is no file or folder {str(path)!r}")

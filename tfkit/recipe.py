@@ -20,7 +20,7 @@ class SearchSection:
     """What `tfkit.search` is given."""
 
     searcher: Annotated[str, "Name of the searcher."] = "random"
-    objective: Annotated[str, "What is optimized, as Keras logs it."] = "val_accuracy"
+    objective: Annotated[Any, "What is optimized, as Keras logs it, or (name, 'min' or 'max')."] = "val_accuracy"
     trials: Annotated[int, Ge(1), "Number of trials."] = 10
     epochs: Annotated[int, Ge(1), "Epochs of a trial."] = 5
     time_budget: Annotated[float | None, Gt(0), "Seconds after which no trial begins."] = None

@@ -137,7 +137,7 @@ class Registry:
         found = [row for row in self.rows if row.kind == kind and row.name == short and row.spec]
         found = [row for row in found if distribution in ("", row.distribution)]
         if not found:
-            raise PluginNotFound(self._not_found(kind, name))
+            raise PluginNotFound(self._not_found(kind, str(name)))
         if len(found) > 1:
             providers = " or ".join(repr(f"{row.distribution}/{short}") for row in found)
             raise PluginConflict(f"more than one distribution provides the {kind} {short!r}: ask for {providers}")

@@ -376,3 +376,11 @@ def test_under_a_mirrored_strategy():
     np.testing.assert_allclose(mirrored[0], one[0], rtol=1e-5)
     np.testing.assert_allclose(mirrored[1], one[1], rtol=1e-5)
     assert mirrored[2:] == [True, pytest.approx(0.05)]
+
+
+def test_a_name_in_exclude_that_no_layer_has_is_refused():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, name="head")])
+    model.compile("sgd", "mse")
+    callback = tfkit.callback("regularizer", "l1", l1=0.1, exclude=("hed",))
+    with pytest.raises(tfkit.ModelError, match="no layer has that name or type; did you mean 'head'"):
+        model.fit(np.ones((2, 3)), np.ones((2, 2)), verbose=0, callbacks=[callback])

@@ -143,3 +143,14 @@ def test_agreement_of_classes_of_one_output_and_of_numbers():
     assert agreement(np.array([[0.9], [0.2]]), np.array([[0.4], [0.3]])) == 0.5
     assert agreement(np.eye(3), np.eye(3)) == 1.0
     assert agreement(np.array([[3.0], [-1.0]]), np.array([[3.0], [-1.0]])) is None
+
+
+def test_data_that_is_no_data_a_bound_below_zero_and_a_file_for_a_folder_are_refused(task, tmp_path):
+    model, data = task
+    with pytest.raises(tfkit.DataError, match=r"takes a tfkit\.Data"):
+        tfkit.compress(model, ["prune"], data.train)
+    with pytest.raises(tfkit.ParameterError, match="'max_drop'"):
+        tfkit.compress(model, ["prune"], data, max_drop=-0.1)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(tfkit.ParameterError, match="cannot be made"):
+        tfkit.compress(model, ["quantize"], data, directory=tmp_path / "file")

@@ -105,3 +105,35 @@ def test_two_outputs_are_refused_with_the_way_out(task):
     _, x, y = task
     with pytest.raises(tfkit.ModelError, match="this one has 2"):
         tfkit.evaluate(lambda rows: (rows, rows), (x, y), ["accuracy"])
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (lambda x, y: (np.where(x > 0.99, np.nan, x), y), tfkit.DataError, "values that are nan"),
+        (lambda x, y: (x[:0], y[:0]), tfkit.DataError, "has no rows"),
+        (lambda x, y: (x, y[:-1]), tfkit.DataError, "rows differ"),
+        (lambda x, y: (x,), tfkit.DataError, "must be"),
+        (lambda x, y: None, tfkit.DataError, "is None"),
+        (lambda x, y: (x, y, np.full(len(y), np.nan)), tfkit.DataError, "sample_weight"),
+        (lambda x, y: tf.data.Dataset.from_tensor_slices((x, y)), tfkit.DataError, "in batches"),
+        (lambda x, y: tf.data.Dataset.from_tensor_slices((x * np.nan, y)).batch(9), tfkit.DataError, "first in row 0"),
+    ],
+)
+def test_data_that_cannot_be_used_is_refused(task, change, error, words):
+    model, x, y = task
+    with pytest.raises(error, match=words):
+        tfkit.evaluate(model, change(x, y), ["accuracy"])
+
+
+def test_a_model_that_gives_nan_has_no_accuracy(task):
+    _, x, y = task
+    with pytest.raises(tfkit.ModelError, match="outputs are NaN, first in row 3"):
+        tfkit.evaluate(lambda rows: np.where(np.arange(len(rows))[:, None] < 3, rows, np.nan), (x, y), ["accuracy"])
+
+
+@pytest.mark.parametrize("metrics", [None, "accuracy", 3])
+def test_metrics_are_a_list(task, metrics):
+    model, x, y = task
+    with pytest.raises(tfkit.ParameterError, match="must be a list"):
+        tfkit.evaluate(model, (x, y), metrics)

@@ -8,6 +8,7 @@ import types
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import tfkit
@@ -293,3 +294,19 @@ def test_verify_says_that_a_fresh_process_cannot_run_it(here, model, tmp_path, m
     (path / "tfkit.json").write_text(json.dumps(sidecar))
     with pytest.raises(tfkit.VerificationError, match=r"does not run in a fresh process: .*cannot be loaded"):
         verify(path)
+
+
+def test_a_model_that_gives_nan_is_not_exported(tmp_path):
+    model = keras.Sequential(
+        [keras.Input((2,)), layers.Dense(1, kernel_initializer=keras.initializers.Constant(np.nan))]
+    )
+    with pytest.raises(tfkit.VerificationError, match="gives NaN in output"):
+        export(model, tmp_path)
+    assert contents(tmp_path) == []
+
+
+def test_without_a_sample_one_random_row_warms_up(tmp_path):
+    model = keras.Sequential([keras.Input((2,), name="point"), layers.Dense(1)])
+    made = export(model, tmp_path)
+    records = list(tf.data.TFRecordDataset(str(made.path / "assets.extra" / "tf_serving_warmup_requests")))
+    assert len(records) == 1

@@ -65,7 +65,11 @@ class TrialCallback(keras.callbacks.Callback):
         figures = {name: float(value) for name, value in (logs or {}).items()}
         if not self._objective.has_value(figures):
             wanted = ", ".join(getattr(self._objective, "name_to_direction", [self._objective.name]))
-            raise UnknownObjective(f"no metric of the model is called {wanted!r}; there are: {', '.join(figures)}")
+            missing = wanted.startswith("val_") and not any(name.startswith("val_") for name in figures)
+            hint = "; the data has no validation part" if missing else ""
+            raise UnknownObjective(
+                f"no metric of the model is called {wanted!r}; there are: {', '.join(figures)}{hint}"
+            )
         self.history.append(figures)
         value = self._objective.get_value(figures)
         if math.isfinite(value) and (self._best is None or self._objective.better_than(value, self._best)):

@@ -11,6 +11,9 @@ from typing import Any
 
 import keras
 
+from tfkit.errors import ModelError
+from tfkit.parameters import suggest
+
 Function = Callable[[Any], Any]
 
 
@@ -79,9 +82,13 @@ def named_variables(
     Args:
         model: A built model.
         exclude: Layers to leave out with all that is in them, by name or type.
+
+    Raises:
+        ModelError: No layer has a name or type that is to be left out.
     """
     seen: set[int] = set()
-    for layer in _flattened(model, frozenset(exclude), set()):
+    _check_names(model, exclude := frozenset(exclude))
+    for layer in _flattened(model, exclude, set()):
         for variable in getattr(layer, "_trainable_variables", ()):
             if id(variable) not in seen and variable.trainable:
                 seen.add(id(variable))
@@ -92,6 +99,14 @@ def excluded(layer: keras.layers.Layer, exclude: Iterable[str]) -> bool:
     """Whether a layer is named in `exclude`, by its name, a part of its path, or its type."""
     names = {layer.name, type(layer).__name__, *str(getattr(layer, "path", "")).split("/")}
     return not names.isdisjoint(exclude)
+
+
+def _check_names(model: keras.Model, exclude: frozenset[str]) -> None:
+    layers = list(_flattened(model, frozenset(), set()))
+    for name in sorted(exclude):
+        if not any(excluded(layer, (name,)) for layer in layers):
+            known = {known for layer in layers[1:] for known in (layer.name, type(layer).__name__)}
+            raise ModelError(f"exclude names {name!r}, and no layer has that name or type{suggest(name, known)}")
 
 
 def _flattened(layer: keras.layers.Layer, exclude: frozenset[str], seen: set[int]) -> Iterator[keras.layers.Layer]:

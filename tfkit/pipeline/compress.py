@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tfkit.data import Data
-from tfkit.errors import ParameterError
+from tfkit.errors import DataError, ParameterError
 from tfkit.factory import create
 from tfkit.models import require_built, require_compiled
 from tfkit.pipeline.copies import compiled_copy
@@ -85,14 +85,19 @@ def compress(
 
     Raises:
         ModelError: The model is not built or not compiled.
+        DataError: The data is no tfkit.Data.
         ParameterError: An unknown parameter of a step; all steps are checked before the first is done.
         PluginNotFound: An unknown step.
         VerificationError: An artifact does not compute what its source computes.
         ConversionError: A converter failed.
     """
     require_compiled(require_built(model))
+    if not isinstance(data, Data):
+        raise DataError(f"compress takes a tfkit.Data, which it trains and chooses on; got {type(data).__name__}")
+    if max_drop is not None and not max_drop >= 0:
+        raise ParameterError(f"the parameter 'max_drop' of compress must be a float >= 0 or None; got {max_drop!r}")
     compressors = _compressors(steps)
-    folder = Path(directory) if directory is not None else Path(tempfile.mkdtemp(prefix="tfkit-compress-"))
+    folder = _folder(directory)
     chain = _Chain(model, data, metric, max_drop, epochs, model)
     chain.table.append(measured_row("source", model, data, metric))
     ends = time.monotonic() + (float("inf") if time_budget is None else time_budget)
@@ -107,6 +112,16 @@ def compress(
         subject = _subject(chain.model, chain.artifacts)
         chain.table[-1]["test_metric"] = part_metric(subject, data, "test", metric)
     return CompressionResult(chain.model, chain.artifacts, chain.table)
+
+
+def _folder(directory: str | Path | None) -> Path:
+    if directory is None:
+        return Path(tempfile.mkdtemp(prefix="tfkit-compress-"))
+    try:
+        Path(directory).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ParameterError(f"the directory {str(directory)!r} cannot be made ({error.strerror})") from None
+    return Path(directory)
 
 
 def _compressors(steps: Sequence[Step]) -> list[tuple[str, Compressor]]:
@@ -135,6 +150,8 @@ def _run_step(chain: _Chain, name: str, compressor: Compressor, folder: Path) ->
         shutil.rmtree(folder, ignore_errors=True)
         return
     if made.model is not None:
+        if chain.artifacts:
+            say(f"compress: {label} changes the model, so the artifacts made before it are dropped: make them last")
         chain.model, chain.artifacts = made.model, {}
     chain.artifacts.update(made.artifacts)
 

@@ -11,7 +11,7 @@ from tfkit.data import Data
 from tfkit.errors import ParameterError
 from tfkit.factory import create
 from tfkit.models import load_model
-from tfkit.pipeline.predictions import check_labels, predict, single_output
+from tfkit.pipeline.predictions import check_labels, check_outputs, predict, single_output
 from tfkit.recipe import Step, step_name
 
 _RESAMPLES = 1000
@@ -39,7 +39,7 @@ def evaluate(
 
     Args:
         model: A Keras model, a path of a model file, or a callable from rows to outputs.
-        data: A Data (its test part, else validation) or `(x, y)` or `(x, y, sample_weight)`.
+        data: A Data (its test part, else validation), `(x, y)`, `(x, y, sample_weight)`, or a dataset of batches.
         metrics: Names, or `(name, params)`, of metric plugins.
         confidence: Level, such as 0.95, of a bootstrap interval over rows (percentile method,
             1000 resamples; Efron 1979); None for none.
@@ -49,7 +49,8 @@ def evaluate(
 
     Raises:
         ParameterError: Two metrics have the same name, or confidence is not between 0 and 1.
-        DataError: A label is out of range.
+        DataError: A label is out of range, or a value is no number.
+        ModelError: The model cannot be called on the rows, gives NaN, or has several outputs.
         PluginNotFound: There is no such metric.
 
     Example:
@@ -58,13 +59,14 @@ def evaluate(
         >>> round(found["accuracy"], 4)
         0.6667
     """
-    if confidence is not None and not 0 < confidence < 1:
+    if confidence is not None and not (isinstance(confidence, float) and 0 < confidence < 1):
         raise ParameterError(f"the parameter 'confidence' of evaluate must be a float > 0 and < 1; got {confidence!r}")
     makers = metric_makers(metrics)
     if isinstance(model, (str, Path)):
         model = load_model(model)
-    x, y, *weight = data.arrays(data.held_out) if isinstance(data, Data) else data
+    x, y, *weight = data.arrays(data.held_out) if isinstance(data, Data) else Data(data).arrays("train")
     outputs = single_output(predict(model, x))
+    check_outputs(outputs)
     check_labels(y, outputs)
     columns = (y, outputs, *weight)
     if confidence is None:
@@ -78,7 +80,7 @@ def metric_makers(metrics: Sequence[Step]) -> dict[str, Callable[[], Any]]:
     Raises:
         ParameterError: Two have the same key.
     """
-    if isinstance(metrics, str):
+    if isinstance(metrics, str) or not isinstance(metrics, Sequence):
         raise ParameterError(f"metrics must be a list of names or (name, params); got {metrics!r}")
     makers: dict[str, Callable[[], Any]] = {}
     for each in metrics:

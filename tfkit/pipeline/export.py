@@ -60,7 +60,7 @@ def export(
         format: Name of an exporter.
         version: A positive int; None is the highest there is and 1.
         sample: Real rows of input, as the model takes them. The first 64 are compared, the first 1000
-            become a server's warm-up requests. None compares random input and writes no warm-up.
+            become a server's warm-up requests. None takes random input, one row of it for warm-up.
         inputs: Names for the signature's inputs: one, several in the model's order, or {the model's name: new
             name}. None takes the model's own.
         outputs: Names for the signature's outputs, likewise.
@@ -88,7 +88,9 @@ def export(
     rows = None if sample is None else named.arrange(sample)
     probe = random_inputs(named.signature) if rows is None else rows
     with aside(directory) as folder:
-        _write(exporter, named, folder, rows)
+        # Random input warms a server up too; one row of it is enough.
+        warming = {name: values[:1] for name, values in probe.items()} if rows is None else rows
+        _write(exporter, named, folder, warming)
         write_sidecar(folder, exporter=plugin, signature=named.signature, metadata=metadata)
         verify_against(named, folder, exporter=format, inputs=probe)
         number = move_in(folder, directory, version)
@@ -111,7 +113,7 @@ def _opened(model: Any) -> Any:
         raise ModelError(f"only Keras models are exported, .keras or .h5; {str(model)!r} is none") from None
 
 
-def _write(exporter: Any, model: NamedModel, folder: Path, rows: Mapping[str, Any] | None) -> None:
+def _write(exporter: Any, model: NamedModel, folder: Path, rows: Mapping[str, Any]) -> None:
     try:
         exporter.write(model, folder, rows)
     except TfkitError:

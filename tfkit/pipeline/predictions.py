@@ -50,6 +50,21 @@ def single_output(outputs: Any) -> Any:
     return found[0]
 
 
+def check_outputs(outputs: Any) -> None:
+    """Refuses outputs that are not numbers, from which an arg-max would make a class.
+
+    Raises:
+        ModelError: Names the first row.
+    """
+    import numpy as np
+
+    bad = np.isnan(outputs) if outputs.dtype.kind == "f" else np.zeros(1, bool)
+    if bad.any():
+        raise ModelError(
+            f"the model's outputs are NaN, first in row {int(np.argwhere(bad)[0][0])}: its training diverged"
+        )
+
+
 def check_labels(y: Any, outputs: Any) -> None:
     """Refuses class ids that the model has no output for.
 

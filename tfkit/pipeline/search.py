@@ -58,6 +58,9 @@ def search(
     time_budget: float | None = None,
     callbacks: Sequence[Any] | Callable[[], Sequence[Any]] = (),
     progress: Callable[[Event], None] | None = None,
+    workers: int = 1,
+    cross_validation: None = None,
+    stop_early: None = None,
 ) -> SearchResult:
     """Searches hyperparameters: builds and trains a model for each trial, and keeps the best.
 
@@ -81,6 +84,9 @@ def search(
             first in the next call; but not before one trial was completed.
         callbacks: Keras callbacks of each fit, copied for each trial; or a function that makes them.
         progress: Called with dicts: {"event": "begin" or "epoch" or "end", "trial": id, …}.
+        workers: Processes that run trials; more than this one are not built yet.
+        cross_validation: Not built yet.
+        stop_early: Not built yet.
 
     Returns:
         The trials, `.best_values`, and `.best_model` with the weights of the best epoch.
@@ -104,6 +110,7 @@ def search(
         [{'bias': False}, {'bias': True}]
     """
     begun = time.monotonic()
+    _check_built(workers=workers, cross_validation=cross_validation, stop_early=stop_early)
     given = {"trials": trials, "epochs": epochs, "seed": seed, "time_budget": time_budget}
     numbers = check(_Numbers, given, owner="search")
     ends = begun + (float("inf") if time_budget is None else numbers["time_budget"])
@@ -118,6 +125,16 @@ def search(
         # From here on a temporary folder lives as long as the result.
         weakref.finalize(result, undo.pop_all().close)
     return result
+
+
+def _check_built(*, workers: int, cross_validation: object, stop_early: object) -> None:
+    wanted = {
+        "workers": workers != 1,
+        "cross_validation": cross_validation is not None,
+        "stop_early": stop_early is not None,
+    }
+    for name in (name for name, asked in wanted.items() if asked):
+        raise ParameterError(f"the parameter {name!r} of search is not built yet: leave it out")
 
 
 def _check_given(build: Build, data: Data) -> None:

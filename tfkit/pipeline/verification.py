@@ -81,6 +81,7 @@ def verify_against(model: NamedModel, directory: Path, *, exporter: str, inputs:
     """
     rows = {name: values[:_ROWS] for name, values in inputs.items()}
     first, second = _own_outputs(model, rows)
+    _check_numbers(model, first)
     problem = _difference(model.signature, first, second)
     if problem:
         raise VerificationError(
@@ -89,6 +90,17 @@ def verify_against(model: NamedModel, directory: Path, *, exporter: str, inputs:
     problem = _difference(model.signature, first, _predict(directory, exporter, rows))
     if problem:
         raise VerificationError(f"what was exported does not compute what model {model.keras.name!r} does: {problem}")
+
+
+def _check_numbers(model: NamedModel, outputs: Mapping[str, Any]) -> None:
+    """Refuses a model that gives NaN: whatever was exported would equal it."""
+    import numpy as np
+
+    for name, values in outputs.items():
+        if values.dtype.kind == "f" and np.isnan(values).any():
+            raise VerificationError(
+                f"model {model.keras.name!r} gives NaN in output {name!r}: its training diverged, or the sample has NaN"
+            )
 
 
 def _check_files(directory: Path, hashes: Mapping[str, str]) -> None:
