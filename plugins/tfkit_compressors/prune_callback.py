@@ -55,7 +55,7 @@ class PruneCallback(Attached):
 
     def uninstall(self, model: keras.Model) -> None:
         self._step.remove()
-        self._masks = self._step = None
+        self._masks = self._step = self._begun = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         seen = self._step.batches
@@ -71,7 +71,7 @@ class PruneCallback(Attached):
         self._masks.apply()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        if self._masks is not None:
+        if self._begun is not None:
             self._finish()
         super().on_train_end(logs)
 

@@ -438,6 +438,13 @@ def test_a_callback_can_be_used_again():
         assert zeros(model) == [256, 80]
 
 
+def test_a_fit_of_no_epochs_prunes_nothing():
+    model = mlp()
+    fit(model, prune(), epochs=0)
+    assert zeros(model) == [0, 0]
+    assert [layer.kernel.constraint for layer in model.layers] == [None, None]
+
+
 def test_it_goes_with_other_parts_of_a_fit():
     model = mlp(jit_compile=False)
     fit(model, tfkit.callback("regularizer", "l2", l2=0.1), prune(), tfkit.callback("schedule", "constant", value=0.01))
