@@ -127,7 +127,7 @@ def _folder(directory: str | Path | None) -> Path:
 def _compressors(steps: Sequence[Step]) -> list[tuple[str, Compressor]]:
     if isinstance(steps, str):
         hint = " (the search over steps, 'auto', is not built yet)" if steps == "auto" else ""
-        raise ParameterError(f"steps must be a list such as ['prune', 'quantize']; got {steps!r}{hint}")
+        raise ParameterError(f"steps must be a list such as ['quantize']; got {steps!r}{hint}")
     named = [step_name(step) for step in steps]
     return [(name, create("compressor", name, **params)) for name, params in named]
 
