@@ -9,6 +9,7 @@ import click
 
 from tfkit.cli.commands import Commands
 from tfkit.errors import ConversionError, SearchError, TfkitError, VerificationError
+from tfkit.interrupt import heard_interrupts
 
 # What failed through no mistake of the user's.
 _FAILURES = (ConversionError, SearchError, VerificationError)
@@ -37,7 +38,8 @@ def main() -> None:
 
 def _run(arguments: list[str], debug: bool) -> int:
     try:
-        return int(tfkit.main(arguments, prog_name="tfkit", standalone_mode=False) or 0)
+        with heard_interrupts():
+            return int(tfkit.main(arguments, prog_name="tfkit", standalone_mode=False) or 0)
     except click.exceptions.Abort:
         return _INTERRUPTED
     except click.ClickException as error:

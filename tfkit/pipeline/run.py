@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tfkit.errors import PluginNotFound, TfkitError
+from tfkit.interrupt import heard_interrupts
 from tfkit.parameters import check
 from tfkit.pipeline.context import Context
 from tfkit.pipeline.evaluate import metric_makers
@@ -114,7 +115,11 @@ def _run_stages(context: Context) -> None:
     name = wanted[0][0]
     folder.set_status("running")
     try:
-        with quiet_tensorflow(), task(f"recipe {context.recipe.name}", total=len(wanted)) as advance:
+        with (
+            heard_interrupts(),
+            quiet_tensorflow(),
+            task(f"recipe {context.recipe.name}", total=len(wanted)) as advance,
+        ):
             for name, stage in wanted:
                 if folder.finished(name) is None:
                     _run_stage(context, name, stage)
