@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tfkit.errors import ModelError
-from tfkit.keras_files import load_h5, load_unzipped, load_zip
+from tfkit.formats.keras_files import load_h5, load_unzipped, load_zip
 
 _OPENS = "tfkit opens .keras, .h5, .tflite and SavedModel folders"
 
@@ -21,8 +21,8 @@ def load_model(path: str | Path) -> Any:
         path: A .keras or .h5 file, a SavedModel folder or a .tflite file.
 
     Returns:
-        A Keras model; for a SavedModel a `tfkit.saved_model.SavedModel` and for a .tflite a
-        `tfkit.litert.LiteRT`, both callables that take arrays and give arrays.
+        A Keras model; for a SavedModel a `tfkit.formats.saved_model.SavedModel` and for a .tflite a
+        `tfkit.formats.litert.LiteRT`, both callables that take arrays and give arrays.
 
     Raises:
         ModelError: There is no such file, it is no model, or it cannot be loaded; the text says which.
@@ -77,7 +77,7 @@ def require_compiled(model: Any) -> Any:
 
 def _load_folder(path: Path) -> Any:
     if (path / "saved_model.pb").is_file():
-        from tfkit.saved_model import SavedModel
+        from tfkit.formats.saved_model import SavedModel
 
         return SavedModel(path)
     if (path / "config.json").is_file() and (path / "model.weights.h5").is_file():
@@ -97,7 +97,7 @@ def _folder_hint(path: Path) -> str:
 
 
 def _load_litert(path: Path) -> Any:
-    from tfkit.litert import LiteRT
+    from tfkit.formats.litert import LiteRT
 
     return LiteRT(path)
 

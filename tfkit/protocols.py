@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from tfkit.data import Data
-    from tfkit.named_model import NamedModel
+    from tfkit.formats.named_model import NamedModel
 
 
 @dataclass(frozen=True)

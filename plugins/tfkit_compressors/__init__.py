@@ -11,7 +11,7 @@ def tfkit_compressors() -> Iterator[tfkit.Spec]:
     yield tfkit.Spec(
         name="prune",
         summary="Sets the weights of smallest magnitude to zero while the model trains (TFMOT's engine).",
-        target="tfkit_compressors.prune:Prune",
+        target="tfkit_compressors.pruning.prune:Prune",
         params=schemas.Prune,
         examples=(
             {"sparsity": 0.5, "frequency": 2},
@@ -22,7 +22,7 @@ def tfkit_compressors() -> Iterator[tfkit.Spec]:
     yield tfkit.Spec(
         name="quantize",
         summary="Quantizes a trained model to a LiteRT file: int8, int16x8, dynamic-int8 or float16.",
-        target="tfkit_compressors.quantize:Quantize",
+        target="tfkit_compressors.quantization.quantize:Quantize",
         params=schemas.Quantize,
         examples=({"calibration": 32},),
     )

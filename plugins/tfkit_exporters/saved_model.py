@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfkit.named_model import NamedModel
-from tfkit.saved_model import SavedModel
+from tfkit.formats.named_model import NamedModel
+from tfkit.formats.saved_model import SavedModel
 from tfkit_exporters.warm_up import write_warm_up
 
 

@@ -10,9 +10,9 @@ from typing import Any
 import tensorflow as tf
 
 from tfkit.errors import VerificationError
+from tfkit.formats.saved_model import SavedModel
 from tfkit.missing import explain_missing
 from tfkit.reasons import reason
-from tfkit.saved_model import SavedModel
 
 FILE = Path("assets.extra", "tf_serving_warmup_requests")
 # TensorFlow Serving refuses a version with more.

@@ -11,8 +11,8 @@ import tensorflow as tf
 from keras import layers
 
 import tfkit
+from tfkit.formats.saved_model import SavedModel
 from tfkit.models import load_model, require_built, require_compiled
-from tfkit.saved_model import SavedModel
 
 
 def small():
@@ -95,7 +95,7 @@ def test_an_h5_file_with_a_short_name_opens(tmp_path, loss, metrics):
     opened = load_model(tmp_path / "model.h5")
     np.testing.assert_allclose(opened.evaluate(x, y, verbose=0), model.evaluate(x, y, verbose=0), rtol=1e-6)
     assert opened.optimizer.iterations == 1
-    # Plain Keras fails here: when this does no more, the repair in tfkit.keras_files can go.
+    # Plain Keras fails here: when this does no more, the repair in tfkit.formats.keras_files can go.
     with pytest.raises(ValueError, match="is not a KerasSaveable subclass"):
         keras.saving.load_model(tmp_path / "model.h5")
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import layers
 
 import tfkit
-from tfkit.named_model import NamedModel
+from tfkit.formats.named_model import NamedModel
 
 WARM_UP = "assets.extra/tf_serving_warmup_requests"
 

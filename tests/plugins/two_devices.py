@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 import tfkit
-from tfkit.named_model import NamedModel
+from tfkit.formats.named_model import NamedModel
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)

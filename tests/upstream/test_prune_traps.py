@@ -11,8 +11,8 @@ import pytest
 import tensorflow as tf
 
 import tfkit
-from tfkit_compressors import tfmot
-from tfkit_compressors.prune import Prune
+from tfkit_compressors.pruning import tfmot
+from tfkit_compressors.pruning.prune import Prune
 
 RNG = np.random.default_rng(0)
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfkit.errors import ConversionError
-from tfkit.flatbuffer import reordered
+from tfkit.formats.flatbuffer import reordered
 from tfkit.reasons import reason
 
 _INT8 = tf.lite.OpsSet.TFLITE_BUILTINS_INT8

@@ -9,15 +9,15 @@ from typing import Any
 
 from tfkit.errors import ConversionError, ModelError, ParameterError, TfkitError
 from tfkit.factory import create
+from tfkit.formats.named_model import NamedModel
+from tfkit.formats.names import Names
+from tfkit.formats.sidecar import write_sidecar
+from tfkit.formats.signature import random_inputs
 from tfkit.models import load_model, require_built
-from tfkit.named_model import NamedModel
-from tfkit.names import Names
 from tfkit.pipeline.verification import verify, verify_against
 from tfkit.pipeline.versions import aside, free_version, move_in
 from tfkit.reasons import reason
 from tfkit.registry import installed
-from tfkit.sidecar import write_sidecar
-from tfkit.signature import random_inputs
 
 __all__ = ["Export", "export", "verify"]
 

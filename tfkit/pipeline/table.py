@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tfkit.conversion import convert
 from tfkit.data import Data
 from tfkit.errors import TfkitError
+from tfkit.formats.conversion import convert
 from tfkit.pipeline.context import Context
 from tfkit.pipeline.evaluate import evaluate
 from tfkit.pipeline.rows import Row, measured_row

@@ -10,11 +10,11 @@ from typing import Any
 
 from tfkit import child
 from tfkit.errors import ConversionError, ModelError, VerificationError
-from tfkit.named_model import NamedModel
+from tfkit.formats.named_model import NamedModel
+from tfkit.formats.sidecar import files, read_sidecar, sha256
+from tfkit.formats.signature import Signature, random_inputs
 from tfkit.reasons import reason
 from tfkit.registry import installed
-from tfkit.sidecar import files, read_sidecar, sha256
-from tfkit.signature import Signature, random_inputs
 
 _ROWS = 64
 _TIMEOUT = 300.0

@@ -111,7 +111,7 @@ def _predictors(made: Compressed) -> Iterator[tuple[str, Any]]:
     if made.model is not None:
         yield "model", made.model
     if "litert" in made.artifacts:
-        from tfkit.litert import LiteRT
+        from tfkit.formats.litert import LiteRT
 
         yield "litert artifact", LiteRT(made.artifacts["litert"])
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tfkit.named_model import NamedModel
+from tfkit.formats.named_model import NamedModel
 from tfkit.registry import Plugin
 from tfkit.testing.examples import Example, make, require, workable
 from tfkit.testing.folders import files

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from tfkit.errors import ParameterError, VerificationError
+from tfkit.formats.signature import Signature
 from tfkit.registry import Plugin
-from tfkit.signature import Signature
 
 NAME = "tfkit.json"
 

@@ -14,10 +14,10 @@ import pytest
 import tensorflow as tf
 
 import tfkit
-from tfkit_compressors import tfmot
-from tfkit_compressors.prune import Prune
-from tfkit_compressors.prune_engine import engine, kth_largest
-from tfkit_compressors.sparsity import kernels, layer_sparsity
+from tfkit_compressors.kernels import kernels, layer_sparsity
+from tfkit_compressors.pruning import tfmot
+from tfkit_compressors.pruning.engine import engine, kth_largest
+from tfkit_compressors.pruning.prune import Prune
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(96, 16)).astype("float32")

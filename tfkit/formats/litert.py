@@ -11,7 +11,7 @@ from typing import Any
 
 from tfkit.data import leaves
 from tfkit.errors import ModelError
-from tfkit.flatbuffer import count_weights, is_flatbuffer, output_steps
+from tfkit.formats.flatbuffer import count_weights, is_flatbuffer, output_steps
 from tfkit.reasons import reason
 
 
@@ -97,7 +97,7 @@ class LiteRT:
 
     @property
     def parameters(self) -> int:
-        """Number of stored weights (see `tfkit.flatbuffer.count_weights`)."""
+        """Number of stored weights (see `tfkit.formats.flatbuffer.count_weights`)."""
         return self._counts[0]
 
     @property

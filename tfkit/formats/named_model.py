@@ -7,10 +7,10 @@ from typing import Any
 
 from tfkit.data import as_arrays, leaves, map_leaves
 from tfkit.errors import DataError, ModelError
+from tfkit.formats.names import Names, chosen_names, input_names, output_names
+from tfkit.formats.signature import Signature, Tensor
 from tfkit.models import require_built
-from tfkit.names import Names, chosen_names, input_names, output_names
 from tfkit.reasons import reason
-from tfkit.signature import Signature, Tensor
 
 
 class NamedModel:

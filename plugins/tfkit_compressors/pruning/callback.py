@@ -8,11 +8,11 @@ from typing import Any
 import keras
 
 from tfkit.attach.attached import Attached
-from tfkit_compressors.prune_masks import Masks
-from tfkit_compressors.prune_schedule import timetable
-from tfkit_compressors.prune_step import MaskedStep
+from tfkit_compressors.kernels import kernels, zero_share
+from tfkit_compressors.pruning.masks import Masks
+from tfkit_compressors.pruning.schedule import timetable
+from tfkit_compressors.pruning.step import MaskedStep
 from tfkit_compressors.schemas import Prune
-from tfkit_compressors.sparsity import kernels, zero_share
 
 _UNKNOWN = (
     "prune did not know the number of batches before the last one, so the model was pruned after it and not "

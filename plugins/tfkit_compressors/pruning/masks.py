@@ -9,10 +9,10 @@ import keras
 import tensorflow as tf
 
 from tfkit.errors import ModelError
-from tfkit_compressors.prune_engine import engine
-from tfkit_compressors.prune_schedule import Timetable, constant
+from tfkit_compressors.kernels import zero_share
+from tfkit_compressors.pruning.engine import engine
+from tfkit_compressors.pruning.schedule import Timetable, constant
 from tfkit_compressors.schemas import Prune
-from tfkit_compressors.sparsity import zero_share
 
 
 class Masks:

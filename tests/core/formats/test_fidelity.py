@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from tfkit.fidelity import fidelity
+from tfkit.formats.fidelity import fidelity
 
 RNG = np.random.default_rng(0)
 PROBABILITIES = RNG.dirichlet(np.ones(5), size=400)

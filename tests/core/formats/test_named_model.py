@@ -4,8 +4,8 @@ import pytest
 from keras import layers
 
 import tfkit
-from tfkit.named_model import NamedModel
-from tfkit.signature import Signature, random_inputs
+from tfkit.formats.named_model import NamedModel
+from tfkit.formats.signature import Signature, random_inputs
 
 
 def names(model, **options):

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tfkit.attach.optimizers import batches_per_update, inner_optimizer
 from tfkit.attach.variables import add_constraint, remove_constraint, value_before
-from tfkit_compressors.prune_masks import Masks
+from tfkit_compressors.pruning.masks import Masks
 
 
 class MaskedStep:

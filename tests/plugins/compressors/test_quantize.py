@@ -6,8 +6,8 @@ from keras import layers
 from sklearn.datasets import load_digits
 
 import tfkit
-from tfkit.litert import LiteRT
-from tfkit_compressors.quantize import Quantize, _drawn
+from tfkit.formats.litert import LiteRT
+from tfkit_compressors.quantization.quantize import Quantize, _drawn
 
 X = (load_digits().data / 16).astype("float32")
 Y = load_digits().target

@@ -12,10 +12,11 @@ import keras
 
 from tfkit import Compressed, Data, ParameterError
 from tfkit.models import require_compiled
-from tfkit_compressors import schemas, tfmot
-from tfkit_compressors.prune_callback import PruneCallback, miss
-from tfkit_compressors.prune_masks import Masks, zeros_of
-from tfkit_compressors.sparsity import kernels
+from tfkit_compressors import schemas
+from tfkit_compressors.kernels import kernels
+from tfkit_compressors.pruning import tfmot
+from tfkit_compressors.pruning.callback import PruneCallback, miss
+from tfkit_compressors.pruning.masks import Masks, zeros_of
 
 
 class Prune:

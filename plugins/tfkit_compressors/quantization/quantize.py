@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from tfkit import Compressed, Data
-from tfkit.conversion import convert, precision
 from tfkit.data import is_dataset, map_leaves
+from tfkit.formats.conversion import convert, precision
 
 # Rows on which the file is compared with the model.
 _CHECKED = 256

@@ -13,11 +13,11 @@ from typing import Any
 from tfkit import child
 from tfkit.data import as_arrays
 from tfkit.errors import ConversionError, DataError, ModelError, ParameterError, VerificationError
-from tfkit.fidelity import Fidelity, fidelity
-from tfkit.litert import LiteRT
-from tfkit.named_model import NamedModel
+from tfkit.formats.fidelity import Fidelity, fidelity
+from tfkit.formats.litert import LiteRT
+from tfkit.formats.named_model import NamedModel
+from tfkit.formats.signature import random_inputs
 from tfkit.reasons import reason
-from tfkit.signature import random_inputs
 
 # What each pair of (bits of weights, bits of activations) is called.
 PRECISIONS: Mapping[tuple[int | None, int | None], str] = {
@@ -74,9 +74,9 @@ def convert(
     The file takes and gives the dtypes that the model takes and gives, float32 as a rule, in every
     precision: it goes wherever the float file goes, and the first and last operation of an integer
     model quantize and dequantize. Its signature `serving_default` has the names of
-    `tfkit.named_model.NamedModel`; by position, inputs and outputs come in the model's order. The batch
+    `tfkit.formats.named_model.NamedModel`; by position, inputs and outputs come in the model's order. The batch
     is open, except for models with a loop (recurrent layers that are not unrolled): their batch is 1,
-    which `tfkit.litert.LiteRT` hides. A model of mixed precision is converted as float32.
+    which `tfkit.formats.litert.LiteRT` hides. A model of mixed precision is converted as float32.
 
     Args:
         model: A built Keras model; it stays as it is.

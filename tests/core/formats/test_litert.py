@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tfkit
-from tfkit.litert import LiteRT
+from tfkit.formats.litert import LiteRT
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated.*"),

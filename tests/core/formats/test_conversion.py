@@ -9,8 +9,8 @@ from sklearn.datasets import load_digits
 
 import tfkit
 from tfkit import child
-from tfkit.conversion import PRECISIONS, convert
-from tfkit.litert import LiteRT
+from tfkit.formats.conversion import PRECISIONS, convert
+from tfkit.formats.litert import LiteRT
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated.*")
 

@@ -1,0 +1,1 @@
+"""Magnitude pruning with TFMOT's engine."""

@@ -1,0 +1,1 @@
+"""Files and folders that hold a model: read, written, named and compared."""
