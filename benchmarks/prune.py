@@ -22,7 +22,7 @@ import tensorflow as tf
 import tf_keras
 
 import tfkit
-from tfkit_compressors.pruning import tfmot
+from tfkit_compressors import tfmot
 
 PRUNING = {"sparsity": 0.8, "frequency": 100}
 STEPS = 100

@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from tfkit.data import Data
     from tfkit.measurement import Measurement, measure
     from tfkit.models import load_model
-    from tfkit.pipeline.compress import CompressionResult, compress
+    from tfkit.pipeline.compress import compress
     from tfkit.pipeline.evaluate import Interval, evaluate
     from tfkit.pipeline.export import Export, export
+    from tfkit.pipeline.result import CompressionResult
     from tfkit.pipeline.run import RunResult, run
     from tfkit.pipeline.search import search
     from tfkit.pipeline.search_result import SearchResult
+    from tfkit.pipeline.sensitivity import sensitivity
     from tfkit.protocols import Compressed, Compressor, Exporter
     from tfkit.recipe import Recipe
 
@@ -38,7 +40,7 @@ __version__ = "0.1.0"
 
 # Imported when they are first asked for: a list of plugins or a page of help needs none of them.
 _LATER = {
-    "CompressionResult": "tfkit.pipeline.compress",
+    "CompressionResult": "tfkit.pipeline.result",
     "Compressed": "tfkit.protocols",
     "Compressor": "tfkit.protocols",
     "Data": "tfkit.data",
@@ -56,6 +58,7 @@ _LATER = {
     "measure": "tfkit.measurement",
     "run": "tfkit.pipeline.run",
     "search": "tfkit.pipeline.search",
+    "sensitivity": "tfkit.pipeline.sensitivity",
 }
 
 __all__ = [
@@ -94,6 +97,7 @@ __all__ = [
     "plugins",
     "run",
     "search",
+    "sensitivity",
 ]
 
 

@@ -125,6 +125,20 @@ class Data:
         """The first rows of input, from the validation part where there is one."""
         return self.arrays(self.choosing, rows)[0]
 
+    def drawn(self, name: Part, rows: int) -> Any:
+        """Rows of a part's input in random order by the seed, since a part may be sorted by its labels.
+
+        Args:
+            name: The part; of a dataset the first rows are taken.
+            rows: Rows at most.
+        """
+        import numpy as np
+
+        if is_dataset(self.part(name)):
+            return self.arrays(name, rows)[0]
+        chosen = np.random.default_rng(self.seed).permutation(self.rows(name))[:rows]
+        return map_leaves(lambda leaf: leaf[chosen], self.part(name)[0])
+
 
 def is_dataset(part: Any) -> bool:
     """Whether it is a dataset of batches and not arrays; imports no framework."""

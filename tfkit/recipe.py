@@ -41,11 +41,17 @@ class TrainSection:
 class CompressSection:
     """What `tfkit.compress` is given."""
 
-    steps: Annotated[tuple[Any, ...], "Compressors in their order, each a name or (name, params)."] = ("quantize",)
+    steps: Annotated[
+        tuple[Any, ...] | Literal["auto"],
+        "Compressors in their order, each a name, (name, params) or (name, params, epochs); 'auto' searches them.",
+    ] = ("quantize",)
     metric: Annotated[str | None, "Metric whose drop is bounded; None is the recipe's first."] = None
     max_drop: Annotated[float | None, Ge(0), "Largest loss of the metric on the validation part."] = None
     epochs: Annotated[int, Ge(0), "Epochs of fine-tuning in each step."] = 1
-    target: Annotated[Literal["size", "latency"], "What is made small."] = "size"
+    target: Annotated[Literal["size", "latency"], "What an automatic search makes small."] = "size"
+    time_budget: Annotated[float | None, Gt(0), "Seconds of an automatic search; None for ten minutes."] = None
+    searcher: Annotated[Any, "Searcher of an automatic search: name or (name, params)."] = "random"
+    sensitivity: Annotated[bool, "Whether the report shows what each layer's compression alone costs."] = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Which variables of a model pruning touches, and how many of their values are zero."""
+"""Which variables of a model pruning and its like touch, and how many of their values are zero."""
 
 from __future__ import annotations
 
@@ -15,13 +15,16 @@ NAMES = ("kernel", "recurrent_kernel", "embeddings", "pointwise_kernel")
 _DEPTHWISE_LAYERS = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 
 
-def kernels(model: keras.Model, *, exclude: Iterable[str] = (), depthwise: bool = False) -> list[keras.Variable]:
-    """The trainable variables that pruning touches, those of nested models and shared layers once.
+def kernels(
+    model: keras.Model, *, exclude: Iterable[str] = (), depthwise: bool = False, purpose: str = "prune"
+) -> list[keras.Variable]:
+    """The trainable variables that pruning and clustering touch, those of nested models and shared layers once.
 
     Args:
         model: A built model.
         exclude: Layers to leave out, by name or type.
         depthwise: Whether the kernels of depthwise and separable convolutions' first half are among them.
+        purpose: What is to be done with them, for an error's text.
 
     Raises:
         ModelError: If the model is not built or has no such variable.
@@ -32,7 +35,7 @@ def kernels(model: keras.Model, *, exclude: Iterable[str] = (), depthwise: bool 
     names = ", ".join(sorted({name for _, name, _ in named_variables(model)})) or "none"
     outside = f" outside of exclude={tuple(exclude)!r}" if exclude else ""
     raise ModelError(
-        f"model {model.name!r} has nothing to prune: no trainable {', '.join(NAMES[:-1])} or {NAMES[-1]}{outside}; "
+        f"model {model.name!r} has nothing to {purpose}: no trainable {', '.join(NAMES[:-1])} or {NAMES[-1]}{outside}; "
         f"its trainable variables are: {names}"
     )
 

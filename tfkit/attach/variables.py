@@ -101,6 +101,16 @@ def excluded(layer: keras.layers.Layer, exclude: Iterable[str]) -> bool:
     return not names.isdisjoint(exclude)
 
 
+def layers_named(model: keras.Model, names: Iterable[str]) -> list[keras.layers.Layer]:
+    """The layers of a model, those inside others too, that have one of these names or types.
+
+    Raises:
+        ModelError: No layer has one of the names.
+    """
+    _check_names(model, wanted := frozenset(names))
+    return [layer for layer in _flattened(model, frozenset(), set()) if excluded(layer, wanted)]
+
+
 def _check_names(model: keras.Model, exclude: frozenset[str]) -> None:
     layers = list(_flattened(model, frozenset(), set()))
     for name in sorted(exclude):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tfkit.children.four_bits import four_bits
 from tfkit.errors import ConversionError
 from tfkit.formats.flatbuffer import reordered
 from tfkit.reasons import reason
@@ -28,6 +29,7 @@ def to_litert(
     bits: int | None,
     activations: int | None,
     calibration: str | None,
+    kept: str | None,
 ) -> bool:
     """Converts the serving signature of a SavedModel.
 
@@ -36,9 +38,10 @@ def to_litert(
         path: Where the .tflite goes.
         inputs: Names of the inputs, in the order that the file is to have.
         outputs: Names of the outputs, likewise.
-        bits: Bits of the weights: 8, 16, or None for float32.
+        bits: Bits of the weights: 4, 8, 16, or None for float32.
         activations: Bits of what is computed: 8, 16, or None for float.
         calibration: An .npz file of input rows by name, or None.
+        kept: An .npz file of kernels that keep 8 bits where bits is 4, or None.
 
     Returns:
         False if it cannot be done with an open batch, because of a loop in it; the file is not written then.
@@ -47,11 +50,11 @@ def to_litert(
         ConversionError: The converter refuses the model.
     """
     converter = tf.lite.TFLiteConverter.from_saved_model(saved_model, signature_keys=["serving_default"])
-    if bits is not None:
+    if bits in (8, 16):
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if bits == 16:
         converter.target_spec.supported_types = [tf.float16]
-    if activations is not None:
+    if activations is not None and bits == 8:
         converter.target_spec.supported_ops = [_INT8 if activations == 8 else _INT16]
         converter.representative_dataset = lambda: _rows(str(calibration))
     try:
@@ -60,6 +63,9 @@ def to_litert(
         if _OPEN_LOOP.search(str(error)):
             return False
         raise ConversionError(_reason(error)) from error
+    if bits == 4:
+        rows = () if calibration is None else _rows(calibration)
+        content = four_bits(content, activations=activations, rows=rows, kept=_arrays(kept))
     Path(path).write_bytes(reordered(content, inputs, outputs))
     return True
 
@@ -70,6 +76,13 @@ def _rows(calibration: str) -> Iterator[dict[str, np.ndarray]]:
         arrays = dict(file)
     for row in range(len(next(iter(arrays.values())))):
         yield {name: array[row : row + 1] for name, array in arrays.items()}
+
+
+def _arrays(path: str | None) -> list[np.ndarray]:
+    if path is None:
+        return []
+    with np.load(path) as file:
+        return list(file.values())
 
 
 def _reason(error: Exception) -> str:

@@ -42,8 +42,11 @@ def _run(arguments: list[str], debug: bool) -> int:
             return int(tfkit.main(arguments, prog_name="tfkit", standalone_mode=False) or 0)
     except click.exceptions.Abort:
         return _INTERRUPTED
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        return error.exit_code
+    except click.ClickException as error:
+        print(f"error: {_in_one_line(error)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
@@ -53,6 +56,13 @@ def _run(arguments: list[str], debug: bool) -> int:
             raise
         print(f"error: {_one_line(error)}", file=sys.stderr)
         return _USAGE if isinstance(error, TfkitError) and not isinstance(error, _FAILURES) else _FAILURE
+
+
+def _in_one_line(error: click.ClickException) -> str:
+    """What is wrong, and where help is; click itself prints three lines."""
+    text = " ".join(error.format_message().split())
+    context = getattr(error, "ctx", None)
+    return text if context is None else f"{text.removesuffix('.')} ({context.command_path} --help shows the options)"
 
 
 def _one_line(error: Exception) -> str:

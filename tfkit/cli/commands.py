@@ -19,7 +19,7 @@ BUILT_IN = (
     Command("measure", "Parameters, bytes and latency of a model.", "tfkit.cli.measure:measure"),
     Command("compress", "Make a model smaller or faster, within a bound.", "tfkit.cli.compress:compress"),
     Command("export", "Write a model for a server, verified; export verify DIR checks one.", "tfkit.cli.export:export"),
-    Command("report", "Print a finished run's table and where its report is.", "tfkit.cli.report:report"),
+    Command("report", "Print a finished run's table and write its report again.", "tfkit.cli.report:report"),
 )
 
 

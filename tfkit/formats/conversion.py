@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from tfkit import child
 from tfkit.data import as_arrays
 from tfkit.errors import ConversionError, DataError, ModelError, ParameterError, VerificationError
 from tfkit.formats.fidelity import Fidelity, fidelity
+from tfkit.formats.keras_quantized import conversion_hint
 from tfkit.formats.litert import LiteRT
 from tfkit.formats.named_model import NamedModel
 from tfkit.formats.signature import random_inputs
@@ -26,8 +27,12 @@ PRECISIONS: Mapping[tuple[int | None, int | None], str] = {
     (8, 16): "int16x8",
     (8, None): "dynamic-int8",
     (16, None): "float16",
+    (4, None): "int4",
+    (4, 8): "int8x4",
+    (4, 16): "int16x4",
 }
 _BATCH = 256
+_FLOAT = "; activations=None keeps what is computed in float"
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,7 @@ def convert(
     calibration: Any = None,
     check: Any = None,
     timeout: float = 600.0,
+    exclude: Sequence[str] = (),
 ) -> Conversion:
     """Converts a model to LiteRT, whole and compared with the model or not at all.
 
@@ -81,17 +87,19 @@ def convert(
     Args:
         model: A built Keras model; it stays as it is.
         path: The file to write or replace, `….tflite`.
-        bits: Bits of the weights: 8, 16 (floats), or None for float32.
-        activations: Bits of activations: 8 or 16 (integers) with 8-bit weights, or None for floats.
+        bits: Bits of the weights: 4, 8, 16 (floats), or None for float32. With 4, kernels of fewer than 1024 values
+            and those of operations other than dense layers, convolutions and embeddings get 8.
+        activations: Bits of activations: 8 or 16 (integers) with weights of 4 or 8 bits, or None for floats.
         calibration: Rows of real input, as the model takes them, from which the ranges of integer
             activations are read; a hundred do.
         check: Rows of real input on which the file is compared with the model; None takes the rows of
             `calibration`, or random input where there are none.
         timeout: Seconds that the converter may take.
+        exclude: Layers whose kernels keep 8 bits where bits is 4, by name or type.
 
     Raises:
         ParameterError: There is no such pair of bits and activations, or the path cannot be written.
-        ModelError: The model is not built, or cannot be called or saved.
+        ModelError: The model is not built, cannot be called or saved, or has no layer that exclude names.
         DataError: Integer activations without calibration rows, or rows of a wrong shape or dtype.
         ConversionError: The converter refuses the model, crashes or takes too long.
         VerificationError: The file computes something else than the model.
@@ -104,6 +112,7 @@ def convert(
     named = NamedModel(model, sample=sample)
     rows = random_inputs(named.signature) if sample is None else named.arrange(as_arrays(sample))
     calibrating = None if activations is None else named.arrange(as_arrays(calibration))
+    kept = _kernels_of(model, exclude)
     with _aside(path) as aside:
         what = f"converting model {model.name!r} to {label} LiteRT"
         try:
@@ -113,17 +122,19 @@ def convert(
                 bits=bits,
                 activations=activations,
                 calibration=calibrating,
+                kept=kept,
                 what=what,
                 timeout=timeout,
             )
         except ConversionError as error:
-            error.args = (f"{error}{_advice(named, activations, str(error))}",)
+            error.args = (f"{error}{conversion_hint(model) or _advice(named, activations, str(error))}",)
             raise
         found = _compare(named, LiteRT(aside), rows)
         if found.far:
-            way_out = "" if activations is None else "; activations=None keeps what is computed in float"
+            way_out = "; bits=8 is closer" if bits == 4 else _FLOAT if activations is not None else ""
             raise VerificationError(
-                f"the {label} file does not compute what model {model.name!r} does: {found}{way_out}"
+                f"the {label} file does not compute what model {model.name!r} does: {found}"
+                f"{conversion_hint(model) or way_out}"
             )
     return Conversion(path, found)
 
@@ -156,6 +167,7 @@ def _write(
     bits: int | None,
     activations: int | None,
     calibration: Mapping[str, Any] | None,
+    kept: Mapping[str, Any] | None,
     what: str,
     timeout: float,
 ) -> None:
@@ -173,7 +185,8 @@ def _write(
                 outputs=[each.name for each in named.signature.outputs],
                 bits=bits,
                 activations=activations,
-                calibration=_saved_rows(calibration, Path(folder, "calibration.npz")),
+                calibration=_saved_arrays(calibration, Path(folder, "calibration.npz")),
+                kept=_saved_arrays(kept, Path(folder, "kept.npz")),
             )
         if done:
             return
@@ -199,13 +212,23 @@ def _save(named: NamedModel, folder: Path, batch: int | None) -> None:
         raise ModelError(f"model {named.keras.name!r} cannot be saved for the converter: {reason(error)}") from error
 
 
-def _saved_rows(rows: Mapping[str, Any] | None, path: Path) -> Path | None:
+def _saved_arrays(arrays: Mapping[str, Any] | None, path: Path) -> Path | None:
     import numpy as np
 
-    if rows is None:
+    if arrays is None:
         return None
-    np.savez(path, **rows)
+    np.savez(path, **arrays)
     return path
+
+
+def _kernels_of(model: Any, layers: Sequence[str]) -> dict[str, Any] | None:
+    """The weights of two dimensions and more of layers by name or type, and of what is inside them."""
+    if not layers:
+        return None
+    from tfkit.attach.variables import layers_named
+
+    found = [weight for layer in layers_named(model, layers) for weight in layer.weights if len(weight.shape) > 1]
+    return {f"kernel_{position}": weight.numpy() for position, weight in enumerate(found)}
 
 
 @contextlib.contextmanager

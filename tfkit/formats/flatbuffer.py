@@ -39,6 +39,14 @@ def count_weights(content: bytes) -> tuple[int, int]:
     return parameters, nonzero
 
 
+def count_by_type(content: bytes) -> dict[str, int]:
+    """The number of stored weights of each type, such as {"INT4": 4096, "INT8": 640, "FLOAT32": 74}."""
+    counts: dict[str, int] = {}
+    for shape, tensor, _ in _weights(content):
+        counts[_type_name(tensor)] = counts.get(_type_name(tensor), 0) + math.prod(map(int, shape))
+    return counts
+
+
 def output_steps(content: bytes) -> tuple[float, ...]:
     """The quantization step of each output of the main subgraph; 0.0 where it is computed in float."""
     graph, codes, builtin = _main(content)

@@ -6,6 +6,9 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+# The column and the label of what an automatic search makes small.
+_COSTS = {"size": ("bytes", "bytes"), "latency": ("latency_p50_ms", "ms, one row at a time")}
+_STRENGTHS = {"prune": "sparsity", "quantize": "bits"}
 _BLUE, _ORANGE, _GREY = "#2f6db3", "#d97b29", "#8a8f98"
 
 
@@ -62,6 +65,51 @@ def trial_scores(trials: Sequence[Mapping[str, Any]], objective: str, *, minimiz
     panel.xaxis.get_major_locator().set_params(integer=True)
     panel.legend(frameon=False)
     return _svg(figure)
+
+
+def front_chart(compressed: Mapping[str, Any]) -> str:
+    """Metric against size or latency of all candidates, the front, the source, the chosen one and the bound.
+
+    Args:
+        compressed: rows, front, candidates, metric, bound and target, as a run keeps them.
+    """
+    cost, label = _COSTS[compressed["target"]]
+    figure, (panel,) = _figure(1, size=(7, 3.6))
+    measured = [row for row in compressed["candidates"] or [] if row.get(cost) is not None]
+    rows, front = compressed["rows"], compressed["front"]
+    panel.scatter(*_columns(measured, cost), color=_GREY, s=16, label="candidate")
+    panel.step(*_columns(front, cost), where="post", color=_BLUE, marker="o", markersize=4, label="front")
+    source = next((row for row in rows if row["step"] == "float-litert"), rows[0])
+    panel.scatter(*_columns([source], cost), color="black", marker="s", s=36, label=source["step"], zorder=3)
+    chosen = [row for row in rows if row["kept"]][-1:]
+    panel.scatter(*_columns(chosen, cost), facecolors="none", edgecolors=_ORANGE, s=110, label="chosen", zorder=4)
+    if compressed["bound"] is not None:
+        panel.axhline(compressed["bound"], color=_ORANGE, linestyle="--", linewidth=1, label="bound")
+    panel.set(xscale="log", xlabel=label, ylabel=compressed["metric"])
+    panel.legend(frameon=False, fontsize=8)
+    return _svg(figure)
+
+
+def sensitivity_chart(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The loss of the metric over the strength, a line for each kernel, pruning and rounding side by side."""
+    moves = list(dict.fromkeys(row["move"] for row in rows))
+    figure, panels = _figure(len(moves))
+    kernels = list(dict.fromkeys(row["kernel"] for row in rows))
+    for panel, move in zip(panels, moves):
+        for kernel in kernels:
+            points = [row for row in rows if row["move"] == move and row["kernel"] == kernel]
+            label = kernel.partition("/")[2] or kernel
+            panel.plot([row["strength"] for row in points], [row["drop"] for row in points], marker="o", label=label)
+        panel.set(title=move, xlabel=_STRENGTHS.get(move, "strength"), ylabel="loss of the metric")
+    if "quantize" in moves:
+        panels[moves.index("quantize")].invert_xaxis()  # to the right is stronger, in both
+    if len(kernels) <= 12:
+        panels[0].legend(frameon=False, fontsize=7)
+    return _svg(figure)
+
+
+def _columns(rows: Sequence[Mapping[str, Any]], cost: str) -> tuple[list[float], list[float]]:
+    return [row[cost] for row in rows], [row["metric"] for row in rows]
 
 
 def _figure(panels: int, size: tuple[float, float] | None = None) -> tuple[Any, Any]:

@@ -11,10 +11,9 @@ from tfkit.data import Data
 from tfkit.errors import ParameterError
 from tfkit.factory import create
 from tfkit.models import load_model
+from tfkit.pipeline.bootstrap import RESAMPLES, interval
 from tfkit.pipeline.predictions import check_labels, check_outputs, predict, single_output
 from tfkit.recipe import Step, step_name
-
-_RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
@@ -65,13 +64,41 @@ def evaluate(
     if isinstance(model, (str, Path)):
         model = load_model(model)
     x, y, *weight = data.arrays(data.held_out) if isinstance(data, Data) else Data(data).arrays("train")
-    outputs = single_output(predict(model, x))
+    return evaluate_outputs(predict(model, x), (y, *weight), makers, confidence=confidence)
+
+
+def evaluate_outputs(
+    outputs: Any,
+    truth: tuple[Any, ...],
+    makers: Mapping[str, Callable[[], Any]],
+    *,
+    confidence: float | None = None,
+    resamples: int = RESAMPLES,
+) -> dict[str, Any]:
+    """Computes metrics of outputs that were predicted already.
+
+    Args:
+        outputs: What `predict` gave, rows first.
+        truth: `(y,)` or `(y, sample_weight)`.
+        makers: Functions that make the metrics, by key; see `metric_makers`.
+        confidence: As for `evaluate`.
+        resamples: How often the bootstrap draws.
+
+    Raises:
+        DataError: A label is out of range.
+        ModelError: The outputs hold NaN, or are several.
+    """
+    outputs = single_output(outputs)
     check_outputs(outputs)
-    check_labels(y, outputs)
-    columns = (y, outputs, *weight)
+    check_labels(truth[0], outputs)
+    columns = (truth[0], outputs, *truth[1:])
+    values = {name: _result(make(), columns) for name, make in makers.items()}
     if confidence is None:
-        return {name: _result(make(), columns) for name, make in makers.items()}
-    return {name: _interval(make, columns, confidence) for name, make in makers.items()}
+        return values
+    return {
+        name: _interval(values[name], interval(make, columns, confidence, resamples=resamples))
+        for name, make in makers.items()
+    }
 
 
 def metric_makers(metrics: Sequence[Step]) -> dict[str, Callable[[], Any]]:
@@ -105,18 +132,6 @@ def _result(metric: Any, columns: tuple[Any, ...]) -> Any:
     return float(value) if value.ndim == 0 else value
 
 
-def _interval(make: Callable[[], Any], columns: tuple[Any, ...], confidence: float) -> Any:
-    import numpy as np
-
-    value = _result(make(), columns)
-    generator = np.random.default_rng(0)
-    metric = make()
-    rows = len(columns[1])
-    resampled = []
-    for _ in range(_RESAMPLES):
-        chosen = generator.integers(0, rows, rows)
-        metric.reset_state()
-        resampled.append(_result(metric, tuple(np.asarray(column)[chosen] for column in columns)))
-    ends = [(1 - confidence) / 2, (1 + confidence) / 2]
-    low, high = np.quantile(np.asarray(resampled), ends, axis=0)
-    return Interval(value, *((float(low), float(high)) if np.ndim(low) == 0 else (low, high)))
+def _interval(value: Any, ends: tuple[Any, Any]) -> Interval:
+    low, high = ends
+    return Interval(value, float(low), float(high)) if isinstance(value, float) else Interval(value, low, high)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -11,43 +12,59 @@ from pathlib import Path
 from typing import Any
 
 from tfkit.errors import TfkitError
-from tfkit.pipeline.charts import confusion, learning_curves, trial_scores
+from tfkit.pipeline.charts import confusion, front_chart, learning_curves, sensitivity_chart, trial_scores
 from tfkit.pipeline.context import Context
 from tfkit.pipeline.evaluate import evaluate
+from tfkit.pipeline.folder import RunFolder
 from tfkit.pipeline.table import runtime
 
 
-def write_report(context: Context, rows: Sequence[Mapping[str, Any]]) -> Path:
-    """Writes report.html into the run's folder, in one step.
+def write_report(folder: Path) -> Path:
+    """Writes report.html of a run from the JSON files in its folder, in one step.
 
     Args:
-        context: The run.
-        rows: The table's rows, with the metrics on the test part.
+        folder: The run's folder, its report stage finished or nearly so.
+
+    Raises:
+        RunError: The folder is no run.
     """
-    history = context.read("history.json", {})
-    trials = context.read("trials.json")
-    matrices = {} if context.recipe.metrics is None else _matrices(context, rows)
+    state = RunFolder(folder).state
+    rows, about = _read(folder, "table.json"), _read(folder, "report.json", {})
+    history, trials = _read(folder, "history.json", {}), _read(folder, "trials.json")
+    compressed = _read(folder, "compress.json", {"rows": []})
+    sensitivity = _read(folder, "sensitivity.json", [])
+    stages = {stage["name"]: stage for stage in state["stages"]}
     text = _render(
-        recipe=context.recipe.name,
-        run=context.folder.path.name,
-        smoke=context.smoke,
+        recipe=state["recipe"],
+        run=folder.name,
+        smoke=about.get("smoke", False),
         rows=[_shown(row, rows[0]) for row in rows],
         metrics=[name for name, value in rows[0]["test"].items() if isinstance(value, float)],
         part=rows[0]["part"],
-        stages=context.folder.state["stages"],
-        undone=[row for row in context.read("compress.json", {"rows": []})["rows"] if not row["kept"]],
-        baseline=(context.folder.finished("baseline") or {}).get("metrics", {}).get("constant", {}),
+        stages=state["stages"],
+        undone=[row for row in compressed["rows"] if not row["kept"]],
+        baseline=stages.get("baseline", {}).get("metrics", {}).get("constant", {}),
         curves=learning_curves(history) if history else "",
-        matrices={name: confusion(matrix) for name, matrix in matrices.items()},
+        matrices={name: confusion(matrix) for name, matrix in about.get("matrices", {}).items()},
         trials=trials,
         trial_chart=trial_scores(trials["trials"], trials["objective"], minimize=trials["minimize"]) if trials else "",
-        versions=_versions(),
+        compressed=compressed,
+        front=compressed.get("front") or [],
+        front_chart=front_chart(compressed) if compressed.get("front") else "",
+        sensitivity=sensitivity,
+        sensitivity_chart=sensitivity_chart(sensitivity) if sensitivity else "",
+        versions=about.get("versions", {}),
     )
-    path = context.path("report.html")
+    path = folder / "report.html"
     aside = path.with_name(".report.html.new")
     aside.write_text(text, encoding="utf-8")
     aside.replace(path)
     return path
+
+
+def _read(folder: Path, name: str, default: Any = None) -> Any:
+    path = folder / name
+    return json.loads(path.read_text()) if path.exists() else default
 
 
 def _render(**values: Any) -> str:
@@ -64,7 +81,7 @@ def _shown(row: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:
     return {**row, "runtime": runtime(row), "smaller": source["bytes"] / max(row["bytes"], 1)}
 
 
-def _matrices(context: Context, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def matrices(context: Context, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Confusion matrices on the held-out part, of the first row and the last; none for what is no classification."""
     data = context.data
     chosen = [rows[0]] if len(rows) == 1 else [rows[0], rows[-1]]
@@ -79,7 +96,8 @@ def _matrices(context: Context, rows: Sequence[Mapping[str, Any]]) -> dict[str, 
         return {}
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Versions of Python and of what the report rests on, and the machine."""
     names = ("tfkit-keras", "tensorflow", "keras", "keras-tuner", "tensorflow-model-optimization", "ai-edge-litert")
     found = {"python": platform.python_version(), "machine": f"{platform.machine()}, {os.cpu_count()} cores"}
     for name in names:

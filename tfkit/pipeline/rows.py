@@ -2,40 +2,164 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from tfkit.data import Data, Part
-from tfkit.errors import ParameterError
+from tfkit.errors import ParameterError, TfkitError
 from tfkit.factory import create
 from tfkit.measurement import measure
 from tfkit.models import load_model
-from tfkit.pipeline.evaluate import evaluate
+from tfkit.pipeline.evaluate import evaluate, evaluate_outputs, metric_makers
 from tfkit.pipeline.predictions import predict
+from tfkit.progress import say
+from tfkit.reasons import reason
 from tfkit.recipe import Step, step_name
 
 Row = dict[str, Any]
 
+_CONFIDENCE = 0.95
+# Fewer than evaluate's thousand: a row is measured for every step and every candidate.
+_RESAMPLES = 200
+_TIMES = ("p50", "p99")
 
-def measured_row(step: str, subject: Any, data: Data, metric: Step, *, source: Any = None) -> Row:
-    """Measures one model.
+
+class Yardstick:
+    """What all rows of one table are measured with: the same rows of data, metric and source.
 
     Args:
-        step: What made it.
-        subject: A Keras model, or the path of an artifact.
+        source: The Keras model whose decisions the others are compared with.
         data: The metric is measured on its validation part (train where there is none).
         metric: A metric plugin: name or (name, params).
-        source: The model that its decisions are compared with; None where it is the source itself.
+
+    Raises:
+        ParameterError: The metric has a value per class.
     """
-    x, y, *weight = data.arrays(data.choosing)
-    model = load_model(subject) if isinstance(subject, Path) else subject
+
+    def __init__(self, source: Any, data: Data, metric: Step) -> None:
+        self.source = source
+        self.data = data
+        self.metric = metric
+        self.higher_is_better = higher_is_better(metric)
+        self._makers = metric_makers([metric])
+        self._x, *self._truth = data.arrays(data.choosing)
+
+    def row(self, step: str, subject: Any, *, model: Any = None) -> Row:
+        """Measures one model.
+
+        Args:
+            step: What made it.
+            subject: A Keras model, or the path of an artifact.
+            model: The Keras model that the artifact was made from, whose operations are counted.
+
+        Returns:
+            step, metric with metric_low and metric_high (95%, bootstrap over rows), parameters, nonzero,
+            flops (None where they cannot be counted), bytes, gzip_bytes, latency_p50_ms and latency_p99_ms
+            (a .tflite through LiteRT, a Keras model as a traced function), agreement, kept.
+        """
+        loaded = load_model(subject) if isinstance(subject, Path) else subject
+        outputs = self.source_outputs if loaded is self.source else self.outputs(loaded)
+        found = self._evaluated(outputs)
+        return {
+            "step": step,
+            "metric": found.value,
+            "metric_low": found.low,
+            "metric_high": found.high,
+            "flops": count_flops(loaded if model is None else model),
+            **measure(subject, self.data.sample()).as_dict(),
+            "agreement": 1.0 if loaded is self.source else agreement(self.source_outputs, outputs),
+            "kept": True,
+        }
+
+    def outputs(self, model: Any) -> Any:
+        """What a model predicts on the rows that all are measured on."""
+        return predict(model, self._x)
+
+    def value_of(self, outputs: Any) -> float:
+        """The metric alone, of outputs on those rows."""
+        return _value(evaluate_outputs(outputs, tuple(self._truth), self._makers))
+
+    def lost(self, source: float, value: float) -> float:
+        """How much of the metric is lost from the source's value to another; below zero for a gain."""
+        return source - value if self.higher_is_better else value - source
+
+    def drop(self, row: Row, source: Row) -> float:
+        """How much of the metric one row has lost against another, the source's."""
+        return self.lost(source["metric"], row["metric"])
+
+    @functools.cached_property
+    def source_outputs(self) -> Any:
+        """What the source predicts on those rows."""
+        return self.outputs(self.source)
+
+    def _evaluated(self, outputs: Any) -> Any:
+        found = evaluate_outputs(
+            outputs, tuple(self._truth), self._makers, confidence=_CONFIDENCE, resamples=_RESAMPLES
+        )
+        _value({name: interval.value for name, interval in found.items()})
+        return next(iter(found.values()))
+
+
+def signature_latency(model: Any, data: Data) -> Row:
+    """Latency of one row through the serving signature of a model's SavedModel, as a server calls it.
+
+    Returns:
+        signature_p50_ms and signature_p99_ms; None for both where the model cannot be exported, which is said.
+    """
+    from tfkit.formats.named_model import NamedModel
+
+    with tempfile.TemporaryDirectory(prefix="tfkit-signature-") as folder:
+        try:
+            named = NamedModel(model, sample=data.sample())
+            create("exporter", "saved-model").write(named, Path(folder), None)
+            row = named.arrange(data.sample())
+            found = measure(folder, row).as_dict()
+        except (TfkitError, ValueError, TypeError) as error:
+            say(f"no latency through the signature: {reason(error)}")
+            return {f"signature_{each}_ms": None for each in _TIMES}
+    return {f"signature_{each}_ms": found[f"latency_{each}_ms"] for each in _TIMES}
+
+
+def litert_latency(model: Any, path: Path, data: Data) -> Row:
+    """Size and latency of a model as a float LiteRT file, which its compressed files are fairly compared with.
+
+    Args:
+        model: A built Keras model.
+        path: The file to write.
+        data: Its first rows of input are timed and compared.
+
+    Returns:
+        litert_path, litert_bytes, litert_p50_ms and litert_p99_ms; all None where the model cannot be
+        converted, which is said.
+    """
+    from tfkit.formats.conversion import convert
+
+    try:
+        convert(model, path, check=data.sample(64))
+        found = measure(path, data.sample())
+    except TfkitError as error:
+        say(f"no float LiteRT file to compare with: {error}")
+        return dict.fromkeys(("litert_path", "litert_bytes", "litert_p50_ms", "litert_p99_ms"))
     return {
-        "step": step,
-        "metric": _value(evaluate(model, (x, y, *weight), [metric])),
-        **measure(subject, data.sample()).as_dict(),
-        "agreement": 1.0 if source is None else agreement(predict(source, x), predict(model, x)),
-        "kept": True,
+        "litert_path": str(path),
+        "litert_bytes": found.bytes,
+        "litert_p50_ms": found.latency_p50_ms,
+        "litert_p99_ms": found.latency_p99_ms,
     }
+
+
+def count_flops(model: Any) -> int | None:
+    """Floating-point operations of one row, None where they cannot be counted, as in a file."""
+    if not hasattr(model, "trainable_variables"):
+        return None
+    try:
+        from tfkit.flops import flops
+
+        return int(flops(model))
+    except (ImportError, TfkitError):
+        return None
 
 
 def part_metric(subject: Any, data: Data, part: Part, metric: Step) -> float:

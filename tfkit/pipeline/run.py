@@ -22,10 +22,14 @@ from tfkit.pipeline.folder import RunFolder, now, open_run
 from tfkit.pipeline.lock import locked
 from tfkit.pipeline.session import clear_session, quiet_tensorflow
 from tfkit.pipeline.stages import STAGES
+from tfkit.pipeline.steps import AUTO, named_steps
 from tfkit.pipeline.table import as_text
 from tfkit.progress import say, task
 from tfkit.recipe import Recipe, Step, step_name
 from tfkit.registry import installed, resolve
+
+# What an automatic compression may take in a smoke run.
+_SMOKE_SECONDS = 25.0
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,9 @@ def _other_parts(recipe: Recipe) -> list[tuple[str, Step]]:
     if recipe.train.strategy is not None:
         parts.append(("strategy", recipe.train.strategy))
     if recipe.compress is not None:
-        parts += [("compressor", step) for step in recipe.compress.steps]
+        parts += [("compressor", step) for step in named_steps(recipe.compress.steps)]
+        if recipe.compress.steps == AUTO:
+            parts.append(("searcher", recipe.compress.searcher))
     if recipe.export is not None:
         parts.append(("exporter", recipe.export.format))
     return parts
@@ -168,12 +174,20 @@ def _other_parts(recipe: Recipe) -> list[tuple[str, Step]]:
 
 def _smoke(recipe: Recipe) -> Recipe:
     """The recipe with two epochs and two trials."""
-    limits = {"train": {"epochs": 2}, "search": {"epochs": 1, "trials": 2}, "compress": {"epochs": 1}}
+    limits: dict[str, dict[str, float]] = {
+        "train": {"epochs": 2},
+        "search": {"epochs": 1, "trials": 2},
+        "compress": {"epochs": 1},
+    }
+    if recipe.compress is not None and recipe.compress.steps == AUTO:
+        limits["compress"]["time_budget"] = _SMOKE_SECONDS
     changed = {}
     for name, bounds in limits.items():
         section = getattr(recipe, name)
         if section is not None:
-            changed[name] = replace(section, **{key: min(getattr(section, key), most) for key, most in bounds.items()})
+            given = {key: getattr(section, key) for key in bounds}
+            smaller = {key: most if given[key] is None else min(given[key], most) for key, most in bounds.items()}
+            changed[name] = replace(section, **smaller)
     return replace(recipe, **changed)
 
 

@@ -12,10 +12,12 @@ from tfkit.pipeline.evaluate import evaluate
 from tfkit.pipeline.export import export
 from tfkit.pipeline.fit import build, train
 from tfkit.pipeline.predictions import check_labels, predict, single_output
-from tfkit.pipeline.report import write_report
-from tfkit.pipeline.rows import measured_row
+from tfkit.pipeline.report import matrices, versions, write_report
+from tfkit.pipeline.rows import Yardstick, higher_is_better
 from tfkit.pipeline.search import search
+from tfkit.pipeline.sensitivity import sensitivity
 from tfkit.pipeline.table import float_row, litert_rows, tested_row
+from tfkit.recipe import Step, step_name
 
 Metrics = dict[str, Any]
 
@@ -72,7 +74,7 @@ def run_evaluate(context: Context) -> Metrics:
 
 def run_compress(context: Context) -> Metrics:
     """Compresses the trained model; the float model as a LiteRT file stands beside, to compare like with like."""
-    context.clean("compress", "compress.json")
+    context.clean("compress", "compress.json", "sensitivity.json")
     section, data = context.recipe.compress, context.data.without_test()
     metric = section.metric or context.recipe.metrics[0]
     model = context.model()
@@ -84,15 +86,44 @@ def run_compress(context: Context) -> Metrics:
         max_drop=section.max_drop,
         epochs=section.epochs,
         target=section.target,
+        time_budget=section.time_budget,
+        searcher=section.searcher,
+        seed=context.recipe.seed,
         directory=context.path("compress"),
     )
-    rows = [float_row(result.table[0], context.path("model.keras")), *result.table[1:]]
-    if any(str(row["path"]).endswith(".tflite") for row in rows):
-        rows[1:1] = litert_rows(model, context.path("compress"), data, metric)
-    rows = [{**row, "path": context.relative(row["path"])} for row in rows]
-    kept = [row["path"] for row in rows if row["kept"] and str(row["path"]).endswith(".keras")]
-    context.save("compress.json", {"rows": rows, "model": kept[-1]})
-    return {row["step"]: row["metric"] for row in rows if row["kept"]}
+    if result.interrupted:
+        raise KeyboardInterrupt
+    first = float_row(result.table[0], context.path("model.keras"))
+    rows = [first, *litert_rows(first, model, data, metric), *result.table[1:]]
+    rows = [_relative(context, row) for row in rows]
+    kept = [row for row in rows if row["kept"]]
+    paths = [row.get("keras_path", row["path"]) for row in kept]
+    found = {
+        "rows": rows,
+        "model": [path for path in paths if path.endswith(".keras")][-1],
+        "metric": step_name(metric)[0],
+        "bound": _bound(rows[0]["metric"], section.max_drop, metric),
+        "target": section.target,
+        "front": result.front,
+        "candidates": result.candidates,
+    }
+    context.save("compress.json", found)
+    if section.sensitivity:
+        context.save("sensitivity.json", sensitivity(model, data, metric=metric))
+    return {row["step"]: row["metric"] for row in kept}
+
+
+def _bound(value: float, max_drop: float | None, metric: Step) -> float | None:
+    """The worst value of the metric that is kept."""
+    if max_drop is None:
+        return None
+    return value - max_drop if higher_is_better(metric) else value + max_drop
+
+
+def _relative(context: Context, row: dict[str, Any]) -> dict[str, Any]:
+    """A row with paths below the run's folder."""
+    paths = {key: context.relative(row[key]) for key in ("path", "keras_path") if row.get(key)}
+    return {**row, **paths}
 
 
 def run_export(context: Context) -> Metrics:
@@ -115,11 +146,13 @@ def run_report(context: Context) -> Metrics:
     """Measures the test part, which nothing before has read, and writes report.html."""
     compressed = context.read("compress.json")
     if compressed is None:
-        row = measured_row("float", context.model(), context.data.without_test(), context.recipe.metrics[0])
+        model = context.model()
+        row = Yardstick(model, context.data.without_test(), context.recipe.metrics[0]).row("float", model)
         compressed = {"rows": [{**row, "path": "model.keras"}]}
     rows = [tested_row(context, row) for row in compressed["rows"] if row["kept"]]
     context.save("table.json", rows)
-    write_report(context, rows)
+    context.save("report.json", {"smoke": context.smoke, "versions": versions(), "matrices": matrices(context, rows)})
+    write_report(context.folder.path)
     return {row["step"]: row["test"] for row in rows}
 
 

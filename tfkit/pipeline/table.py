@@ -7,12 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from tfkit.data import Data
-from tfkit.errors import TfkitError
-from tfkit.formats.conversion import convert
 from tfkit.pipeline.context import Context
 from tfkit.pipeline.evaluate import evaluate
-from tfkit.pipeline.rows import Row, measured_row
-from tfkit.progress import say
+from tfkit.pipeline.rows import Row, Yardstick
 from tfkit.recipe import Step
 
 
@@ -21,19 +18,23 @@ def float_row(row: Row, path: Path) -> Row:
     return {**row, "step": "float", "path": str(path)}
 
 
-def litert_rows(model: Any, folder: Path, data: Data, metric: Step) -> list[Row]:
+def litert_rows(row: Row, model: Any, data: Data, metric: Step) -> list[Row]:
     """The float model as a LiteRT file: what a quantized LiteRT file is fairly compared with.
 
+    Args:
+        row: The source's row, which says where compress has put that file.
+        model: The source.
+        data: As for compress.
+        metric: As for compress.
+
     Returns:
-        One row, or none where the model cannot be converted; that is said.
+        One row, or none where there is no such file.
     """
-    path = folder / "float.tflite"
-    try:
-        convert(model, path, check=data.sample(64))
-    except TfkitError as error:
-        say(f"no float LiteRT row: {error}")
+    path = row.get("litert_path")
+    if path is None:
         return []
-    return [{**measured_row("float-litert", path, data, metric, source=model), "path": str(path)}]
+    measured = Yardstick(model, data, metric).row("float-litert", Path(path), model=model)
+    return [{**measured, "path": path}]
 
 
 def tested_row(context: Context, row: Row) -> Row:

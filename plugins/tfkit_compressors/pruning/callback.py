@@ -8,9 +8,9 @@ from typing import Any
 import keras
 
 from tfkit.attach.attached import Attached
-from tfkit_compressors.kernels import kernels, zero_share
+from tfkit_compressors.kernels import zero_share
+from tfkit_compressors.pruning.chosen import chosen
 from tfkit_compressors.pruning.masks import Masks
-from tfkit_compressors.pruning.schedule import timetable
 from tfkit_compressors.pruning.step import MaskedStep
 from tfkit_compressors.schemas import Prune
 
@@ -46,8 +46,7 @@ class PruneCallback(Attached):
         self._last: int | None = None
 
     def install(self, model: keras.Model) -> None:
-        chosen = kernels(model, exclude=self.settings.exclude, depthwise=self.settings.depthwise)
-        self._masks = Masks(chosen, self.settings, model.distribute_strategy)
+        self._masks = Masks(chosen(model, self.settings), self.settings, model.distribute_strategy)
         self._step = MaskedStep(self._masks, model.optimizer, model.distribute_strategy)
         self._step.install()
         self.notes = ()
@@ -79,7 +78,7 @@ class PruneCallback(Attached):
         """Sets the timetable: when the fit begins, and again when the length of an epoch is known."""
         first = self._step.updates(seen) + 1
         self._last = None if until is None else self._step.updates(until)
-        self._masks.timetable = timetable(self.settings, first, self._last)
+        self._masks.plan(first, self._last)
         if self._begun is not None:
             self._retrace(self.model)
             return
@@ -98,7 +97,7 @@ class PruneCallback(Attached):
             return
         if is_open and self._last is None and self.settings.schedule == "polynomial":
             self._tell(_UNKNOWN)
-        self._tell(*(miss(self.settings, kernel, share) for kernel, share in self._masks.missed()))
+        self._tell(*self._masks.missed())
 
     def _tell_past(self, done: int) -> None:
         kernel = self._masks.kernels[0]
@@ -111,11 +110,3 @@ class PruneCallback(Attached):
         self.notes += sentences
         if sentences:
             warnings.warn("; ".join(sentences), stacklevel=2)
-
-
-def miss(settings: Prune, kernel: keras.Variable, share: float) -> str:
-    """What is said of a kernel whose sparsity is not the one that was asked for."""
-    return (
-        f"{kernel.path!r} of shape {tuple(kernel.shape)} has a sparsity of {share:.4g}, "
-        f"{settings.sparsity:.4g} was asked for"
-    )

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfkit_compressors.pruning import tfmot
+from tfkit_compressors import tfmot
 
 
 @functools.cache

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import keras
 
 from tfkit import Compressed, Data, ParameterError
+from tfkit.attach import deadline
 from tfkit.models import require_compiled
-from tfkit_compressors import schemas
-from tfkit_compressors.kernels import kernels
-from tfkit_compressors.pruning import tfmot
-from tfkit_compressors.pruning.callback import PruneCallback, miss
+from tfkit_compressors import schemas, tfmot
+from tfkit_compressors.pruning.callback import PruneCallback
+from tfkit_compressors.pruning.chosen import chosen
 from tfkit_compressors.pruning.masks import Masks, zeros_of
 
 
@@ -46,6 +46,14 @@ class Prune:
             set at the first step from `begin` on, and kept.
         exclude: Layers to leave out, by name or type.
         depthwise: Whether depthwise kernels are pruned too.
+        ranking: "layer" prunes every kernel to the sparsity; "global" takes the smallest weights of all
+            kernels together, so that kernels of small weights lose more.
+        layers: The sparsity of single layers instead, by name or type, such as `{"head": 0.2}`; of names
+            that fit one layer the last counts.
+        granularity: "weight", or "unit": the sparsity is the share of units of dense layers and channels of
+            convolutions that become zero, those of the smallest Euclidean norm, with their bias and the gamma and
+            beta of a BatchNormalization behind them. Units that are outputs of the model stay. `shrink` takes zero
+            units out of the model's shapes.
 
     Raises:
         ParameterError: If parameters do not go together.
@@ -74,6 +82,9 @@ class Prune:
         pattern: str | None = None,
         exclude: Sequence[str] = (),
         depthwise: bool = False,
+        ranking: Literal["layer", "global"] = "layer",
+        layers: Mapping[str, float] | None = None,
+        granularity: Literal["weight", "unit"] = "weight",
     ) -> None:
         self.settings = schemas.Prune(
             sparsity=sparsity,
@@ -88,6 +99,9 @@ class Prune:
             pattern=pattern,
             exclude=tuple(exclude),
             depthwise=depthwise,
+            ranking=ranking,
+            layers=dict(layers or {}),
+            granularity=granularity,
         )
         _check(self.settings)
         tfmot.pruning()
@@ -115,15 +129,16 @@ class Prune:
         callback = PruneCallback(
             _counted_from(self.settings, int(keras.ops.convert_to_numpy(model.optimizer.iterations)))
         )
-        model.fit(data.dataset("train"), epochs=epochs, shuffle=False, callbacks=[callback], verbose=0)
+        model.fit(
+            data.dataset("train"), epochs=epochs, shuffle=False, callbacks=[callback, *deadline.callbacks()], verbose=0
+        )
         return Compressed(model, notes=callback.notes)
 
     def _prune_once(self, model: keras.Model) -> tuple[str, ...]:
-        chosen = kernels(model, exclude=self.settings.exclude, depthwise=self.settings.depthwise)
-        masks = Masks(chosen, self.settings, model.distribute_strategy)
+        masks = Masks(chosen(model, self.settings), self.settings, model.distribute_strategy)
         masks.finish()
         masks.apply()
-        return tuple(miss(self.settings, kernel, share) for kernel, share in masks.missed())
+        return masks.missed()
 
 
 def _counted_from(settings: schemas.Prune, updates: int) -> schemas.Prune:
@@ -136,6 +151,14 @@ def _check(settings: schemas.Prune) -> None:
         raise _refusal("end", f"at least begin, which is {settings.begin}", settings.end)
     if min(settings.block_size) < 1:
         raise _refusal("block_size", "two ints >= 1", settings.block_size)
+    for name, share in settings.layers.items():
+        if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share < 1:
+            raise _refusal("layers", "sparsities in [0, 1) by layer", settings.layers | {name: share})
+    structured = settings.pattern is not None or settings.block_size != (1, 1)
+    if settings.granularity == "unit" and structured:
+        raise _refusal("granularity", "'weight' where there are blocks or a pattern", "unit")
+    if settings.ranking == "global" and (structured or settings.granularity == "unit"):
+        raise _refusal("ranking", "'layer' where there are blocks, a pattern or units", "global")
     if settings.pattern is None:
         return
     if not re.fullmatch(r"[0-9]+:[0-9]+", settings.pattern):

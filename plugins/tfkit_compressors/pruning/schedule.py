@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tfkit_compressors.pruning import tfmot
+from tfkit_compressors import tfmot
 from tfkit_compressors.schemas import Prune
 
 # Of a step, an int64 scalar, to whether masks are updated before it (bool) and their sparsity (float32).

@@ -29,7 +29,7 @@ class MaskedStep:
         self._masks = masks
         self._optimizer = inner_optimizer(optimizer)
         self._batches_per_update = batches_per_update(optimizer)
-        self._functions = [_Mask(self, index) for index in range(len(masks.kernels))]
+        self._functions = [_Mask(self, index) for index in range(len(masks.variables))]
         # By thread: the graph, or eagerly the batch, of the latest `optimizer.apply`, and the kernels it has called.
         self._calls: dict[int, tuple[Any, Set[int]]] = {}
         with strategy.scope():
@@ -55,12 +55,12 @@ class MaskedStep:
 
     def install(self) -> None:
         """Adds the constraints."""
-        for kernel, function in zip(self._masks.kernels, self._functions):
+        for kernel, function in zip(self._masks.variables, self._functions):
             add_constraint(kernel, function)
 
     def remove(self) -> None:
         """Removes what `install` added."""
-        for kernel, function in zip(self._masks.kernels, self._functions):
+        for kernel, function in zip(self._masks.variables, self._functions):
             remove_constraint(kernel, function)
 
     def constrained(self, index: int, value: Any) -> Any:
@@ -86,11 +86,10 @@ class MaskedStep:
         if self._batches_per_update > 1:
             due = tf.logical_and(due, tf.equal(batches % self._batches_per_update, 0))
         step = self.updates(batches) + 1
-        tf.cond(tf.logical_and(due, self._masks.timetable(step)[0]), lambda: self._update(step), tf.no_op)
+        tf.cond(tf.logical_and(due, self._masks.is_due(step)), lambda: self._update(step), tf.no_op)
 
     def _update(self, step: Any) -> Any:
-        kernels = self._masks.kernels
-        values = [value_before(kernel, function) for kernel, function in zip(kernels, self._functions)]
+        values = [value_before(kernel, function) for kernel, function in zip(self._masks.kernels, self._functions)]
         self._masks.update(step, values)
         return tf.no_op()
 

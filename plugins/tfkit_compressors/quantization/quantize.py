@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tfkit import Compressed, Data
+from tfkit import Compressed, Data, ParameterError
 from tfkit.data import is_dataset, map_leaves
 from tfkit.formats.conversion import convert, precision
+from tfkit.formats.flatbuffer import count_by_type
 
 # Rows on which the file is compared with the model.
 _CHECKED = 256
@@ -24,6 +27,9 @@ class Quantize:
     - (8, 16), "int16x8": 16-bit activations, for models that 8 bits are too coarse for; slower on CPUs.
     - (8, None), "dynamic-int8": 8-bit weights of kernels of 1024 values and more, activations in float.
     - (16, None), "float16": half the size, no integer arithmetic.
+    - (4, None), "int4": 4-bit weights of dense layers, convolutions and embeddings, 8-bit weights where a kernel has
+      fewer than 1024 values or belongs to another operation; activations in float.
+    - (4, 8), "int8x4", and (4, 16), "int16x4": the same with integer activations; tables of embeddings have 8 bits.
 
     The file takes and gives what the model does, float32 as a rule: it replaces the float file
     without a change in the program that calls it. It is compared with the model before it is there.
@@ -34,9 +40,11 @@ class Quantize:
         calibration: Rows of the train part from which the ranges of activations are read; drawn from the
             data's seed, the first ones where the part is a dataset.
         timeout: Seconds that the converter, in a process of its own, may take.
+        exclude: Layers whose kernels keep 8 bits where `bits` is 4, by name or type.
 
     Raises:
-        ParameterError: There is no such pair of bits and activations.
+        ParameterError: There is no such pair of bits and activations, or `exclude` comes with other bits than 4.
+        ModuleNotFoundError: 4 bits, and ai-edge-quantizer is not installed.
 
     Example:
         >>> Quantize(bits=8, activations=16).label
@@ -44,13 +52,27 @@ class Quantize:
     """
 
     def __init__(
-        self, *, bits: int = 8, activations: int | None = 8, calibration: int = 100, timeout: float = 600.0
+        self,
+        *,
+        bits: int = 8,
+        activations: int | None = 8,
+        calibration: int = 100,
+        timeout: float = 600.0,
+        exclude: Sequence[str] = (),
     ) -> None:
         self.label = precision(bits, activations)
+        if exclude and bits != 4:
+            raise ParameterError(
+                f"the parameter 'exclude' of compressor 'quantize' must be empty where bits is not 4, since "
+                f"TensorFlow's converter quantizes a model as a whole; got {tuple(exclude)!r} with bits={bits}"
+            )
+        if bits == 4 and importlib.util.find_spec("ai_edge_quantizer") is None:
+            raise ModuleNotFoundError("No module named 'ai_edge_quantizer'", name="ai_edge_quantizer")
         self.bits = bits
         self.activations = activations
         self.calibration = calibration
         self.timeout = timeout
+        self.exclude = tuple(exclude)
 
     def compress(self, model: Any, data: Data, *, epochs: int, directory: Path) -> Compressed:
         """Converts the model; see `tfkit.Compressor`.
@@ -74,8 +96,16 @@ class Quantize:
             calibration=None if self.activations is None else _drawn(data, "train", self.calibration),
             check=_drawn(data, data.choosing, _CHECKED),
             timeout=self.timeout,
+            exclude=self.exclude,
         )
-        return Compressed(artifacts={"litert": made.path}, notes=(str(made.fidelity),))
+        return Compressed(artifacts={"litert": made.path}, notes=(str(made.fidelity), *self._stored(made.path)))
+
+    def _stored(self, path: Path) -> tuple[str, ...]:
+        """A sentence on what was stored with how many bits, where that differs from kernel to kernel."""
+        if self.bits != 4:
+            return ()
+        counts = count_by_type(path.read_bytes())
+        return ("weights by type: " + ", ".join(f"{count} {name}" for name, count in counts.items()),)
 
 
 def _drawn(data: Data, part: Any, rows: int) -> Any:

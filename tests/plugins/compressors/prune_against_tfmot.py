@@ -15,7 +15,7 @@ import numpy as np
 import tf_keras
 
 import tfkit
-from tfkit_compressors.pruning import tfmot
+from tfkit_compressors import tfmot
 
 ConstantSparsity, PolynomialDecay = tfmot.pruning()[1].ConstantSparsity, tfmot.pruning()[1].PolynomialDecay
 

@@ -1,4 +1,4 @@
-"""What test_prune.py runs in a process of its own, which has two logical CPU devices."""
+"""What test_prune_ways.py runs in a process of its own, which has two logical CPU devices."""
 
 import keras
 import numpy as np
@@ -25,7 +25,7 @@ def pruned(strategy, optimizer="SGD", scaled=False, **compiled):
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(made, loss, **{"jit_compile": False, **compiled})
     callback = tfkit.callback("compressor", "prune", sparsity=0.8, frequency=3)
-    model.fit(X, Y, batch_size=8, epochs=2, shuffle=False, verbose=0, callbacks=[callback])
+    model.fit(X, Y, batch_size=8, shuffle=False, verbose=0, callbacks=[callback])
     assert [layer.kernel.constraint for layer in model.layers] == [None, None]
     return model
 

@@ -30,6 +30,9 @@ def model():
         ({"bits": 8, "activations": 16}, "int16x8"),
         ({"activations": None}, "dynamic-int8"),
         ({"bits": 16, "activations": None, "calibration": 1}, "float16"),
+        ({"bits": 4, "activations": None}, "int4"),
+        ({"bits": 4}, "int8x4"),
+        ({"bits": 4, "activations": 16, "exclude": ("Dense",)}, "int16x4"),
     ],
 )
 def test_create_gives_a_compressor(params, label):
@@ -41,9 +44,9 @@ def test_create_gives_a_compressor(params, label):
 @pytest.mark.parametrize(
     ("params", "text"),
     [
-        ({"bits": 4}, r"bits=4, activations=8; of \(bits, activations\) \(8, 8\) is int8"),
-        ({"bits": 4, "activations": None}, "bits=4, activations=None"),
+        ({"bits": 3}, r"bits=3, activations=8; of \(bits, activations\) \(8, 8\) is int8"),
         ({"bits": 16}, "bits=16, activations=8"),
+        ({"exclude": ("out",)}, r"'exclude' .* must be empty where bits is not 4, .*; got \('out',\) with bits=8"),
         ({"bits": "8"}, "'bits' of compressor 'quantize' must be an int; got '8'"),
         ({"calibration": 0}, "'calibration' of compressor 'quantize' must be an int >= 1; got 0"),
         ({"timeout": 0}, "'timeout' of compressor 'quantize' must be a float > 0; got 0"),

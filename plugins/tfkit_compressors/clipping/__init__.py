@@ -1,0 +1,1 @@
+"""Weights kept within a bound."""

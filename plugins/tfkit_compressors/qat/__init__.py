@@ -1,0 +1,1 @@
+"""Quantization-aware training on Keras 3 itself, without wrapper layers."""

@@ -1,0 +1,128 @@
+"""FakeQuantization: a model that computes with quantized weights and activations, and stays the model it is."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+import keras
+
+from tfkit_compressors.qat.frozen import Frozen
+from tfkit_compressors.qat.plan import Fold, planned
+from tfkit_compressors.qat.sites import QuantizedOperation
+from tfkit_compressors.qat.weights import chosen
+from tfkit_compressors.schemas import Qat
+
+
+class FakeQuantization:
+    """Stands in for the `call` of a model and of its operations, while it is installed.
+
+    The model's call runs in a `keras.StatelessScope` in which its kernels have quantized values; what else
+    changes there, such as statistics and seeds, is written back. Nothing is wrapped or cloned: the model's
+    layers, variables and compile() are its own, so that any fit, custom training step or nested model works.
+
+    Args:
+        model: A built model.
+        settings: The parameters of qat.
+        own: Bits of single kernels, by the id of their variables.
+
+    Attributes:
+        kernels: The kernels that are fake-quantized.
+
+    Raises:
+        ModelError: There is nothing to quantize, or the model's activations cannot be told apart.
+    """
+
+    def __init__(self, model: keras.Model, settings: Qat, own: Mapping[int, int] = MappingProxyType({})) -> None:
+        self.model = model
+        self.settings = settings
+        self.kernels = chosen(model, settings, own)
+        sites, self._folds = planned(model) if settings.activations == 8 else ([], [])
+        self._operations = [QuantizedOperation(site, model.distribute_strategy) for site in sites]
+        self._original = model.call
+        self._frozen: Frozen | None = None
+
+    @property
+    def folds(self) -> list[Fold]:
+        """The BatchNormalization layers that are folded, each with the layer before it."""
+        return self._folds
+
+    def install(self) -> None:
+        """Puts it on the model."""
+        for each in self._operations:
+            each.install()
+        vars(self.model)["call"] = self._call
+
+    def remove(self) -> None:
+        """Takes it off again; the kernels keep the values that they have."""
+        vars(self.model).pop("call", None)
+        for each in self._operations:
+            each.remove()
+
+    @contextlib.contextmanager
+    def installed(self) -> Iterator[None]:
+        """Puts it on for a while."""
+        self.install()
+        try:
+            yield
+        finally:
+            self.remove()
+
+    def calibrate(self, batches: Iterable[Any]) -> None:
+        """Reads the ranges of activations from batches of input, computed in float."""
+        if not self._operations:
+            return
+        with self.installed():
+            for batch in batches:
+                self._set(follows=True, quantizes=False)
+                self.model(batch, training=False)
+            self._set(follows=False, quantizes=True)
+
+    def bake(self) -> None:
+        """Writes the quantized values into the kernels."""
+        for kernel in self.kernels:
+            kernel.variable.assign(kernel.quantized())
+
+    @contextlib.contextmanager
+    def exported(self) -> Iterator[None]:
+        """The baked model with constant ranges, as a converter can read them; only computes, not training."""
+        for each in self._operations:
+            each.freeze()
+        self._frozen = Frozen(self.kernels, self._folds)
+        bodies = self._frozen.bodies()
+        for each in self._operations:
+            each.body = bodies.get(id(each.operation))
+        try:
+            with self.installed():
+                yield
+        finally:
+            self._frozen = None
+
+    def _set(self, *, follows: bool, quantizes: bool) -> None:
+        for each in self._operations:
+            each.follows, each.quantizes = follows, quantizes
+
+    def _call(self, *args: Any, **kwargs: Any) -> Any:
+        calibrating = any(not each.quantizes for each in self._operations)
+        if not calibrating:
+            self._set(follows=bool(kwargs.get("training")), quantizes=True)
+        with keras.StatelessScope([] if calibrating else self._values(), collect_losses=True) as scope:
+            outputs = self._original(*args, **kwargs)
+        self._write_back(scope)
+        return outputs
+
+    def _values(self) -> list[tuple[Any, Any]]:
+        if self._frozen is not None:
+            return self._frozen.values()
+        return [(kernel.variable, kernel.quantized()) for kernel in self.kernels]
+
+    def _write_back(self, scope: keras.StatelessScope) -> None:
+        mapped = {id(kernel.variable) for kernel in self.kernels}
+        for variable in self.model.variables:
+            value = scope.get_current_value(variable)
+            if value is not None and id(variable) not in mapped and self._frozen is None:
+                variable.assign(value)
+        for loss in scope.losses:
+            self.model.add_loss(loss)

@@ -1,0 +1,86 @@
+"""Grid: the values that a kernel of few bits can take, and which of its axes have scales of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Multiples of a scale, as many on either side of zero (symmetric, narrow range).
+
+    Attributes:
+        bits: Bits of a value, 4 or 8.
+        channels: The axes whose entries have scales of their own; none for one scale.
+
+    Example:
+        >>> Grid(4, (1,)).rounded(tf.constant([[7.0, 1.0], [-2.6, -0.3]])).numpy().round(4).tolist()
+        [[7.0, 1.0], [-3.0, -0.2857]]
+    """
+
+    bits: int
+    channels: tuple[int, ...]
+
+    @property
+    def levels(self) -> int:
+        """The largest multiple of the scale: 127 of 8 bits, 7 of 4."""
+        return int(2 ** (self.bits - 1) - 1)
+
+    def limits(self, value: Any) -> Any:
+        """The largest magnitude that shares each scale, of the value's rank."""
+        shared = [axis for axis in range(len(value.shape)) if axis not in self.channels]
+        return tf.reduce_max(tf.abs(value), axis=shared, keepdims=True)
+
+    def rounded(self, value: Any) -> Any:
+        """The nearest values of the grid; their gradient is the value's own (straight through)."""
+        scale = self.limits(value) / self.levels
+        safe = tf.where(scale > 0, scale, tf.ones_like(scale))
+        return _straight_through(value, tf.round(value / safe) * safe)
+
+
+@tf.custom_gradient
+def _straight_through(value: Any, grid: Any) -> tuple[Any, Callable[[Any], Any]]:
+    return tf.identity(grid), lambda upstream: (upstream, None)
+
+
+def channels_of(layer: keras.layers.Layer, name: str, rank: int) -> tuple[int, ...]:
+    """The axes of a layer's kernel that have scales of their own in LiteRT: its output channels.
+
+    Args:
+        layer: The layer that owns the kernel.
+        name: Its name there, such as "kernel".
+        rank: Its rank.
+
+    Example:
+        >>> channels_of(keras.layers.DepthwiseConv2D(3), "kernel", 4)
+        (2, 3)
+    """
+    depthwise = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+    if name == "depthwise_kernel" or isinstance(layer, depthwise):
+        return (rank - 2, rank - 1)
+    if isinstance(layer, _TRANSPOSED):
+        return (rank - 2,)
+    if isinstance(layer, keras.layers.Embedding):
+        return ()
+    if isinstance(layer, keras.layers.EinsumDense):
+        return _einsum_channels(layer.equation)
+    return (rank - 1,)
+
+
+_TRANSPOSED = (
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+)
+
+
+def _einsum_channels(equation: str) -> tuple[int, ...]:
+    """The axes of the kernel that are in the output and not in the input: "abc,cde->abde" gives those of d and e."""
+    inputs, _, rest = equation.replace("...", "").partition(",")
+    kernel = rest.partition("->")[0]
+    return tuple(axis for axis, letter in enumerate(kernel) if letter not in inputs)

@@ -1,0 +1,80 @@
+"""Ranking: the units of each group in the order in which they go, and how many of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from tfkit import Data
+from tfkit_compressors.shrinking.importance import Importances, Own
+from tfkit_compressors.shrinking.parts import Parts
+from tfkit_compressors.shrinking.plan import Group, Plan
+from tfkit_compressors.shrinking.zeros import zero_units
+
+
+class Ranking:
+    """The units of a plan's free groups, those that go first at the front.
+
+    Args:
+        plan: The plan.
+        importance: What units are worth, see `Importances`.
+        data: The train part is read for some importances, and where units may be zero already.
+        multiple_of: What counts of units that stay are kept a multiple of.
+
+    Attributes:
+        notes: What was ranked otherwise.
+    """
+
+    def __init__(self, plan: Plan, importance: str | Own, data: Data, *, multiple_of: int = 1) -> None:
+        self.plan = plan
+        self._multiple = multiple_of
+        parts = Parts(plan)
+        importances = Importances(plan, parts, importance, data)
+        zero = zero_units(plan, parts, data)
+        self._scores = {group: np.where(zero[group.units], -np.inf, importances.of(group)) for group in plan.free}
+        self.notes = importances.notes
+
+    def cut(self, ratio: float) -> Plan:
+        """The plan that removes a share of each group.
+
+        Args:
+            ratio: The share, from 0 to below 1; rounded to whole units, one stays at least.
+        """
+        return self._without({group: round(ratio * len(group.units)) for group in self.plan.free})
+
+    def cut_globally(self, count: int, ratio: float) -> Plan:
+        """The plan that removes the units that are worth least in the whole model.
+
+        Scores of different groups are compared after division by their group's mean.
+
+        Args:
+            count: How many of them.
+            ratio: Largest share that any group loses.
+        """
+        scores = np.concatenate([_relative(self._scores[group]) for group in self.plan.free])
+        owners: np.ndarray = np.repeat(np.arange(len(self.plan.free)), [len(group.units) for group in self.plan.free])
+        gone = np.bincount(owners[np.argsort(scores, kind="stable")[:count]], minlength=len(self.plan.free))
+        most = [round(ratio * len(group.units)) for group in self.plan.free]
+        return self._without({group: min(int(each), limit) for group, each, limit in zip(self.plan.free, gone, most)})
+
+    def _without(self, counts: Mapping[Group, int]) -> Plan:
+        counts = {group: len(group.units) - self._kept(group, count) for group, count in counts.items()}
+        least: dict[int, int] = {}
+        for group, count in counts.items():
+            least[group.family] = min(count, least.get(group.family, count))
+        orders = {group: np.argsort(self._scores[group], kind="stable") for group in counts}
+        return self.plan.without(
+            int(unit) for group in counts for unit in group.units[orders[group][: least[group.family]]]
+        )
+
+    def _kept(self, group: Group, removed: int) -> int:
+        """How many stay: a multiple, rounded up so that no more go than were asked for."""
+        kept = max(1, len(group.units) - removed)
+        return min(len(group.units), -(-kept // self._multiple) * self._multiple)
+
+
+def _relative(scores: np.ndarray) -> np.ndarray:
+    finite = scores[np.isfinite(scores)]
+    mean = finite.mean() if len(finite) else 1.0
+    return scores / mean if mean > 0 else scores

@@ -1,0 +1,231 @@
+import dataclasses
+import itertools
+import json
+import time
+
+import keras
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+
+import tfkit
+from tfkit.pipeline import auto, candidates, moves, refine
+from tfkit.pipeline.arms import Arm, Trainer, power_of
+from tfkit.pipeline.copies import recompiled
+from tfkit.pipeline.front import pareto
+from tfkit.pipeline.proposals import Proposals
+
+KEYS = {"step", "metric", "parameters", "nonzero", "bytes", "gzip_bytes", "latency_p50_ms", "latency_p99_ms"}
+BUDGET = 40.0
+
+
+@pytest.fixture(scope="module")
+def task():
+    keras.utils.set_random_seed(0)
+    x = np.random.default_rng(0).normal(size=(900, 12)).astype("float32")
+    y = (np.abs(x[:, :4]).sum(axis=1) > 3).astype("int64") + (x[:, 5] > 0.8)
+    layers = [keras.layers.Dense(64, "relu"), keras.layers.Dense(64, "relu"), keras.layers.Dense(3, "softmax")]
+    model = keras.Sequential([keras.Input((12,)), *layers])
+    model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.fit(x[:600], y[:600], epochs=10, verbose=0)
+    return model, tfkit.Data((x[:600], y[:600]), (x[600:800], y[600:800]), (x[800:], y[800:]))
+
+
+@pytest.fixture
+def no_files(monkeypatch):
+    """Leaves the conversions out, which take seconds: candidates are Keras models then."""
+    monkeypatch.setattr(moves, "finishes", list)
+    monkeypatch.setattr(auto, "litert_latency", lambda *_: {"litert_path": None})
+
+
+@pytest.fixture(scope="module")
+def searched(task, tmp_path_factory):
+    model, data = task
+    before = model.get_weights()
+    directory = tmp_path_factory.mktemp("auto")
+    begun = time.monotonic()
+    found = tfkit.compress(model, "auto", data, max_drop=0.03, directory=directory, time_budget=BUDGET)
+    return found, time.monotonic() - begun, before, directory
+
+
+@pytest.mark.slow
+def test_the_budget_is_kept_within_a_tenth(searched):
+    assert searched[1] <= 1.1 * BUDGET
+
+
+@pytest.mark.slow
+def test_the_model_that_was_given_stays_as_it_was(searched, task):
+    for before, after in zip(searched[2], task[0].get_weights()):
+        np.testing.assert_array_equal(before, after)
+
+
+@pytest.mark.slow
+def test_the_chosen_one_is_the_smallest_within_the_bound_and_alone_saw_the_test_part(searched, task):
+    found, data = searched[0], task[1]
+    source, chosen = found.table
+    good = [row for row in found.candidates if "error" not in row and source["metric"] - row["metric"] <= 0.03]
+    assert chosen["bytes"] == min(row["bytes"] for row in good)
+    assert chosen["bytes"] < source["litert_bytes"]
+    assert found.artifacts["litert"].stat().st_size == chosen["bytes"]
+    assert chosen["test_metric"] == pytest.approx(litert_accuracy(found.artifacts["litert"], *data.test))
+    assert chosen["metric"] == pytest.approx(litert_accuracy(found.artifacts["litert"], *data.validation))
+    assert sum("test_metric" in row for row in found.candidates) == 1
+
+
+def litert_accuracy(path, x, y):
+    interpreter = Interpreter(str(path))
+    (inputs,), (outputs,) = interpreter.get_input_details(), interpreter.get_output_details()
+    interpreter.resize_tensor_input(inputs["index"], x.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(inputs["index"], x)
+    interpreter.invoke()
+    return np.mean(interpreter.get_tensor(outputs["index"]).argmax(-1) == y)
+
+
+@pytest.mark.slow
+def test_the_front_has_the_tables_keys_and_nothing_beats_it(searched):
+    found = searched[0]
+    measured = [row for row in found.candidates if "error" not in row]
+    assert all(KEYS | {"agreement", "kept"} <= row.keys() for row in found.front)
+    for row, other in itertools.product(found.front, measured):
+        assert not (other["bytes"] < row["bytes"] and other["metric"] >= row["metric"])
+        assert not (other["bytes"] <= row["bytes"] and other["metric"] > row["metric"])
+
+
+@pytest.mark.slow
+def test_the_model_is_the_one_that_the_file_was_made_from(searched, task):
+    found, x = searched[0], task[1].validation[0]
+    decided = found.model.predict(x, verbose=0).argmax(-1)
+    loaded = tfkit.load_model(found.artifacts["litert"])(x).argmax(-1)
+    assert np.mean(decided == loaded) >= 0.95
+    assert found.model.optimizer is not task[0].optimizer
+    saved = tfkit.load_model(searched[3] / "model.keras")
+    np.testing.assert_allclose(saved.predict(x, verbose=0), found.model.predict(x, verbose=0), atol=1e-6)
+
+
+@pytest.mark.slow
+def test_every_candidate_is_on_disk(searched):
+    lines = [json.loads(line) for line in (searched[3] / "candidates.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == ["source", *(row["step"] for row in searched[0].candidates)]
+
+
+def test_no_time_at_all_gives_the_source_back(task, tmp_path):
+    model, data = task
+    found = tfkit.compress(model, "auto", data, time_budget=0, directory=tmp_path)
+    assert [row["step"] for row in found.table] == ["source"]
+    assert found.artifacts == {}
+    for mine, theirs in zip(found.model.get_weights(), model.get_weights()):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_ctrl_c_keeps_what_was_found(task, tmp_path, no_files, monkeypatch):
+    model, data = task
+    measure, calls = candidates.Search.measure, []
+
+    def interrupted(self, arm):
+        calls.append(arm)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return measure(self, arm)
+
+    monkeypatch.setattr(candidates.Search, "measure", interrupted)
+    found = tfkit.compress(model, "auto", data, max_drop=1.0, time_budget=100, directory=tmp_path)
+    assert found.interrupted
+    assert len(found.candidates) == 2
+    assert found.table[-1]["bytes"] == min(row["bytes"] for row in found.candidates)
+    assert len((tmp_path / "candidates.jsonl").read_text().splitlines()) == 3
+
+
+def test_what_a_compressor_refuses_is_written_down_and_passed_over(task, tmp_path, no_files, monkeypatch):
+    model, data = task
+    arm = Trainer.arm
+
+    def refusing(self, values):
+        if values.get("shrink") == 0.5:
+            raise tfkit.ModelError("not this one")
+        return arm(self, values)
+
+    monkeypatch.setattr(Trainer, "arm", refusing)
+    monkeypatch.setattr(auto, "_PATIENCE", 1)
+    found = tfkit.compress(model, "auto", data, max_drop=0.0, epochs=0, time_budget=60, directory=tmp_path)
+    errors = {row["step"]: row["error"] for row in found.candidates if "error" in row}
+    assert errors["shrink 0.5"] == "not this one"
+    assert any("error" not in row for row in found.candidates)
+    # Nothing was trained, so nothing that was cut is as good: the source is kept.
+    assert found.table[-1]["metric"] >= found.table[0]["metric"]
+
+
+def test_an_unknown_searcher_is_told_first(task, tmp_path):
+    with pytest.raises(tfkit.PluginNotFound, match="searcher 'bayes'"):
+        tfkit.compress(task[0], "auto", task[1], searcher="bayes", directory=tmp_path)
+
+
+def test_a_longer_training_brings_an_arm_into_the_bound(task, tmp_path, no_files, monkeypatch):
+    model, data = task
+    shrink = next(move for move in moves.MOVES if move.compressor == "shrink")
+    monkeypatch.setattr(moves, "MOVES", (dataclasses.replace(shrink, ladder=(0.7,)),))
+    monkeypatch.setattr(auto, "_PATIENCE", 0)
+    monkeypatch.setattr(moves, "space", moves.ladder)  # nothing is left to propose after that one strength
+    found = tfkit.compress(model, "auto", data, max_drop=0.02, time_budget=60, directory=tmp_path)
+    trained = [row for row in found.candidates if row.get("epochs", 0) > 1]
+    assert trained, "no arm was trained longer than its first look"
+    assert found.table[-1]["kept"]
+    assert found.table[-1]["bytes"] < found.table[0]["bytes"]
+
+
+def test_the_rate_falls_to_zero_from_the_sources(task):
+    model, _ = task
+    copy = recompiled(keras.models.clone_model(model), model, decay_steps=10)
+    rates = [float(copy.optimizer._learning_rate(step)) for step in (0, 5, 10)]
+    assert rates == pytest.approx([0.01, 0.005, 0.0], abs=1e-9)
+
+
+def test_the_front_is_that_of_a_brute_force():
+    generator = np.random.default_rng(0)
+    rows = [
+        {"bytes": int(b), "metric": float(m)} for b, m in zip(generator.integers(0, 30, 200), generator.random(200))
+    ]
+    for better in (True, False):
+        sign = 1 if better else -1
+
+        def beats(other, row, sign=sign):
+            no_worse = other["bytes"] <= row["bytes"] and sign * other["metric"] >= sign * row["metric"]
+            return no_worse and (other["bytes"] < row["bytes"] or other["metric"] != row["metric"])
+
+        expected = [row for row in rows if not any(beats(other, row) for other in rows)]
+        found = pareto(rows, "bytes", higher_is_better=better)
+        assert sorted(map(tuple, map(dict.items, found))) == sorted(map(tuple, map(dict.items, expected)))
+        assert [row["bytes"] for row in found] == sorted(row["bytes"] for row in found)
+
+
+def test_epochs_to_come_of_a_power_law():
+    # A loss of 0.16 / sqrt(epochs) is at 0.01 after 256 epochs.
+    arm = Arm({}, None, epochs=16, drops=[(4, 0.08), (16, 0.04)])
+    assert power_of(arm.drops) == pytest.approx(0.5)
+    assert arm.epochs_to(0.01) == pytest.approx(256 - 16)
+    assert Arm({}, None, epochs=4, drops=[(4, 0.005)]).epochs_to(0.01) == 0.0
+
+
+def test_an_oracle_proposes_every_strength_once_and_takes_failures(tmp_path):
+    installed = tuple(move for move in moves.MOVES if move.compressor == "prune")
+    proposals = Proposals([("grid", moves.ladder(installed, "size"))], tmp_path / "search", 0)
+    seen = []
+    while (values := proposals.next()) is not None:
+        seen.append(values["prune"])
+        proposals.tell(None if values["prune"] == 0.75 else 1.0)
+    assert seen == [0.5, 0.75, 0.9]
+
+
+def test_a_strength_between_the_last_that_held_and_the_first_that_did_not():
+    def arm(ratio, drop):
+        return Arm({"shrink": ratio, "multiple_of": 1}, None, epochs=1, drops=[(1, drop)])
+
+    class Search:
+        max_drop = 0.01
+        arms = [arm(0.3, 0.0), arm(0.7, 0.2)]
+
+    assert refine.between(Search())["shrink"] == 0.5
+    Search.arms = [arm(0.3, 0.0), arm(0.35, 0.02)]
+    assert refine.between(Search()) is None
+    Search.arms = [arm(0.3, 0.05)]
+    assert refine.between(Search())["shrink"] == pytest.approx(0.15)

@@ -1,0 +1,158 @@
+"""The moves of an automatic search: which compressors, how strong, and where in the order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tfkit.errors import TfkitError
+from tfkit.factory import create
+from tfkit.pipeline.steps import is_installed
+
+Values = Mapping[str, Any]
+Made = tuple[str, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Move:
+    """One compressor as the search uses it.
+
+    Attributes:
+        compressor: Its plugin's name; a move whose plugin is not installed is left out.
+        place: "before" the training, which then heals what it cut, or "after", as what training would undo.
+        ladder: Strengths of the first look, in the order in which they are tried.
+        declare: Declares its hyperparameters; gets KerasTuner's `hp` and the target.
+        step: The step for some values, None where they leave it out.
+    """
+
+    compressor: str
+    place: Literal["before", "after"]
+    ladder: tuple[float, ...]
+    declare: Callable[[Any, str], None]
+    step: Callable[[Values], Made | None]
+
+
+def _declare_shrink(hp: Any, target: str) -> None:
+    hp.Float("shrink", 0.0, 0.9, step=0.05, default=0.5)
+    # The time of a convolution goes in steps of the width of the kernels that compute it.
+    hp.Choice("multiple_of", [8, 16, 4] if target == "latency" else [1, 4, 8])
+
+
+def _shrink(values: Values) -> Made | None:
+    ratio = round(values.get("shrink", 0.0), 3)
+    return ("shrink", {"ratio": ratio, "multiple_of": values.get("multiple_of", 1)}) if ratio else None
+
+
+def _low_rank(values: Values) -> Made | None:
+    energy = values.get("low_rank", 1.0)
+    return ("low-rank", {"energy": energy}) if energy < 1 else None
+
+
+def _prune(values: Values) -> Made | None:
+    sparsity = values.get("prune", 0.0)
+    return ("prune", {"sparsity": sparsity}) if sparsity else None
+
+
+def _cluster(values: Values) -> Made | None:
+    clusters = values.get("cluster", 0)
+    return ("cluster", {"clusters": clusters}) if clusters else None
+
+
+MOVES: tuple[Move, ...] = (
+    Move("shrink", "before", (0.5, 0.3, 0.7), _declare_shrink, _shrink),
+    Move(
+        "low-rank",
+        "before",
+        (0.9, 0.95, 0.8),
+        lambda hp, target: hp.Choice("low_rank", [1.0, 0.95, 0.9, 0.8], ordered=True),
+        _low_rank,
+    ),
+    Move(
+        "prune",
+        "after",
+        (0.5, 0.75, 0.9),
+        lambda hp, target: hp.Choice("prune", [0.0, 0.5, 0.75], ordered=True),
+        _prune,
+    ),
+    Move("cluster", "after", (32, 16), lambda hp, target: hp.Choice("cluster", [0, 32, 16]), _cluster),
+)
+_STRENGTHS = {"shrink": "shrink", "low-rank": "low_rank", "prune": "prune", "cluster": "cluster"}
+
+# How a model becomes a file, the likeliest winner first: what a file of fewer bits loses is seen at once.
+_FINISHES: tuple[Made, ...] = (
+    ("quantize", {"bits": 8, "activations": 8}),
+    ("quantize", {"bits": 4, "activations": None}),
+    ("quantize", {"bits": 4, "activations": 8}),
+    ("quantize", {"bits": 8, "activations": None}),
+    ("quantize", {"bits": 16, "activations": None}),
+)
+
+
+def installed_moves() -> tuple[Move, ...]:
+    """The moves whose compressors are installed."""
+    return tuple(move for move in MOVES if is_installed(move.compressor))
+
+
+def space(moves: tuple[Move, ...], target: str) -> Any:
+    """KerasTuner's HyperParameters of all moves together, and of the order of the first two."""
+    import keras_tuner
+
+    found = keras_tuner.HyperParameters()
+    for move in moves:
+        move.declare(found, target)
+    if sum(move.place == "before" for move in moves) > 1:
+        found.Choice("low_rank_first", [False, True])
+    return found
+
+
+def ladder(moves: tuple[Move, ...], target: str) -> Any:
+    """KerasTuner's HyperParameters of the first look: the strengths of the first move that is installed."""
+    import keras_tuner
+
+    found = keras_tuner.HyperParameters()
+    if moves:
+        found.Choice(_STRENGTHS[moves[0].compressor], list(moves[0].ladder), ordered=False)
+        if moves[0].compressor == "shrink":
+            found.Fixed("multiple_of", 8 if target == "latency" else 1)
+    return found
+
+
+def steps(values: Values, place: str) -> list[Made]:
+    """The steps that some values ask for, in their order.
+
+    Example:
+        >>> steps({"shrink": 0.5, "low_rank": 0.9, "low_rank_first": True, "prune": 0.5}, "before")
+        [('low-rank', {'energy': 0.9}), ('shrink', {'ratio': 0.5, 'multiple_of': 1})]
+    """
+    found = [made for move in MOVES if move.place == place and (made := move.step(values)) is not None]
+    return found[::-1] if place == "before" and values.get("low_rank_first") else found
+
+
+def told(values: Values) -> str:
+    """The values in words, for the table.
+
+    Example:
+        >>> told({"shrink": 0.5, "multiple_of": 8, "prune": 0.75})
+        'shrink 0.5 (by 8), prune 0.75'
+    """
+    made = [*steps(values, "before"), *steps(values, "after")]
+    return ", ".join(_words(*each) for each in made)
+
+
+def finishes() -> list[tuple[str, Made]]:
+    """The ways to a file that are installed, each with its label: `[("int8", ("quantize", {…})), …]`."""
+    found = []
+    for name, params in _FINISHES:
+        try:
+            compressor = create("compressor", name, **params)
+        except TfkitError:  # not installed, or it knows no such pair
+            continue
+        found.append((getattr(compressor, "label", name), (name, params)))
+    return found
+
+
+def _words(name: str, params: dict[str, Any]) -> str:
+    strength, *rest = params.values()
+    by = f" (by {rest[0]})" if rest and rest[0] != 1 else ""
+    return f"{name} {strength:g}{by}"

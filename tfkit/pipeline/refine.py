@@ -1,0 +1,137 @@
+"""Refining: the time of an automatic search goes to training the arms that are worth it."""
+
+from __future__ import annotations
+
+import time
+
+from tfkit.pipeline import moves
+from tfkit.pipeline.arms import Arm
+from tfkit.pipeline.candidates import Candidate, Search
+from tfkit.pipeline.steps import is_installed
+
+# The share of the budget that is kept for the end.
+_POLISH_SHARE = 0.12
+_MIN_EPOCHS = 2.0
+# An epoch of training with quantized weights, in epochs of plain training; and how many candidates get one.
+_QAT_COST, _RESCUES = 3.0, 3
+
+
+def refine(search: Search) -> None:
+    """Trains the smallest arm that is predicted to come within the bound, twice as long each time, then the next."""
+    while search.epochs:
+        left = search.clock.left() - _polish_seconds(search)
+        arm = _promising(search, left)
+        if arm is None:
+            return
+        assert arm.epoch_seconds is not None
+        seconds = left - _overhead(search, arm)
+        wanted = max(1.2 * arm.epochs_to(_goal(search)), _MIN_EPOCHS)
+        epochs = min(wanted, max(arm.epochs, _MIN_EPOCHS), seconds / arm.epoch_seconds)
+        if not _trained(search, arm, epochs, time.monotonic() + seconds):
+            search.arms.remove(arm)
+
+
+def between(search: Search) -> moves.Values | None:
+    """A strength between the strongest that is within the bound and the mildest that is not; None for none."""
+    tried = {arm.values["shrink"]: arm for arm in search.arms if _is_plain(arm)}
+    if not tried:
+        return None
+    good = max((each for each, arm in tried.items() if arm.drop <= search.max_drop), default=0.0)
+    bad = min((each for each in tried if each > good), default=0.95)
+    ratio = round(round((good + bad) / 2 / 0.05) * 0.05, 2)
+    if min(ratio - good, bad - ratio) < 0.04:
+        return None
+    return {**next(iter(tried.values())).values, "shrink": ratio}
+
+
+def polish(search: Search) -> None:
+    """Makes files of the best arms in the other ways too: fewer bits may fit now."""
+    arms = sorted(search.arms, key=lambda arm: (arm.drop > search.max_drop, arm.cost or 0.0))
+    for label, made in search.finishes:
+        for arm in arms[:4]:
+            if label not in arm.finished and search.clock.fits(search.clock.cost("convert")):
+                search.finish(arm, label, made, search.trainer.finished(arm))
+    if search.epochs and is_installed("qat"):
+        _rescue(search)
+
+
+def _overhead(search: Search, arm: Arm) -> float:
+    """Seconds of a turn besides training: a conversion, and the moves that come last."""
+    last = search.trainer.finish_epochs(arm.values, arm.epochs + 1) * (arm.epoch_seconds or 0.0)
+    return 1.15 * (search.clock.cost("convert") + last)
+
+
+def _trained(search: Search, arm: Arm, epochs: float, ends: float) -> bool:
+    try:
+        search.trainer.train(arm, epochs, ends)
+    except Exception as error:  # as in Search.attempt
+        search.refuse(arm.told(), error)
+        return False
+    return search.measure(arm) is not None
+
+
+def _goal(search: Search) -> float:
+    """The loss that an arm is trained for: a little less than the bound."""
+    return max(0.9 * search.max_drop, 1e-4)
+
+
+def _polish_seconds(search: Search) -> float:
+    conversions = 2 * len(search.finishes) * search.clock.cost("convert")
+    return min(search.clock.seconds * _POLISH_SHARE, conversions)
+
+
+def _promising(search: Search, left: float) -> Arm | None:
+    """The cheapest arm that would beat the best so far and is predicted to come within the bound in time."""
+    best = search.best()
+    affordable = []
+    for arm in search.arms:
+        if arm.cost is None or arm.epoch_seconds is None or arm.drop <= search.max_drop:
+            continue
+        if best is not None and arm.cost >= best.row[search.cost]:
+            continue
+        seconds = max(arm.epochs_to(_goal(search)), 1.0) * arm.epoch_seconds + _overhead(search, arm)
+        if seconds <= left:
+            affordable.append(arm)
+    return min(affordable, key=lambda arm: arm.cost or 0.0, default=None)
+
+
+def _is_plain(arm: Arm) -> bool:
+    """Whether shrinking is all that was done to it."""
+    made = [*moves.steps(arm.values, "before"), *moves.steps(arm.values, "after")]
+    return [name for name, _ in made] == ["shrink"]
+
+
+def _rescue(search: Search) -> None:
+    """Trains with quantized weights what is smaller than the best but loses too much."""
+    for candidate in _nearly(search)[:_RESCUES]:
+        arm = candidate.arm
+        if arm is None or arm.epoch_seconds is None:
+            continue
+        seconds = search.clock.left() - 1.5 * search.clock.cost("convert")
+        epochs = int(min(max(1.0, arm.epochs / 4), seconds / 1.15 / (_QAT_COST * arm.epoch_seconds)))
+        if epochs >= 1:
+            _rescued(search, candidate, epochs, time.monotonic() + seconds)
+
+
+def _nearly(search: Search) -> list[Candidate]:
+    """The trained candidates that lose too much and cost less than the best, the nearest to the bound first."""
+    best = search.best()
+    most = float("inf") if best is None else best.row[search.cost]
+    failed = [each for each in search.found if not each.row["kept"] and each.row[search.cost] < most]
+    return sorted((each for each in failed if _takes_qat(each)), key=lambda each: each.drop)
+
+
+def _takes_qat(candidate: Candidate) -> bool:
+    return candidate.finish is not None and candidate.finish[1].get("bits") in (4, 8)
+
+
+def _rescued(search: Search, candidate: Candidate, epochs: int, ends: float) -> None:
+    assert candidate.arm is not None
+    assert candidate.finish is not None
+    params = {key: candidate.finish[1][key] for key in ("bits", "activations")}
+    told = f"{candidate.arm.told()}, qat {candidate.row['finish']}"
+    with search.attempt(told, "qat") as attempt:
+        made = search.trainer.quantized(candidate.model, params, epochs, ends, attempt.folder)
+        attempt.row = search.retrained(candidate, told, made, epochs)
+    if attempt.row is not None:
+        search.keep(attempt.row, made.model, dict(made.artifacts), candidate.arm)
