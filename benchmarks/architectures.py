@@ -1,4 +1,4 @@
-"""Every compressor over the architectures of the tests: does it work, is it refused by name, is anything silently wrong?
+"""Every compressor over the architectures of the tests: it works, or is refused by name, and nothing is silently wrong.
 
 For each pair the model that comes out is called, saved, loaded and called again, and an artifact is compared with the
 model it belongs to. Prints a table; a cell is "ok" with the parameters left, "refused", or "WRONG" with what was found.
@@ -60,8 +60,9 @@ def main() -> None:
             begin = time.monotonic()
             outcome = tried(name, compressor)
             wrong += outcome.startswith("WRONG")
-            line = {"model": name, "compressor": compressor, "outcome": outcome, "s": round(time.monotonic() - begin, 1)}
-            print(f"{name:<20}{compressor:<18}{line['s']:>6} s  {outcome}", flush=True)
+            seconds = round(time.monotonic() - begin, 1)
+            line = {"model": name, "compressor": compressor, "outcome": outcome, "s": seconds}
+            print(f"{name:<20}{compressor:<18}{seconds:>6} s  {outcome}", flush=True)
             if options.json:
                 with Path(options.json).open("a") as file:
                     file.write(json.dumps(line) + "\n")

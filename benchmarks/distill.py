@@ -4,7 +4,7 @@ Both begin with the same weights and see the same batches, equally many; a seed 
 temperature and alpha are those with the best validation accuracy of a seed that does not count. Prints the accuracies
 on the test part, and the mean of the paired differences with its 95% interval (Student's t).
 
-python benchmarks/distill.py --data digits --student-rows 100
+python benchmarks/distill.py --data digits --mixup
 python benchmarks/distill.py --data fashion --folder /usr/share/datasets/fashion-mnist
 """
 
@@ -45,6 +45,7 @@ class Task:
     width: float
     epochs: int
     rows: int | None = None  # Of the train part, that the student sees; None for all.
+    mixup: bool = False
 
 
 def main() -> None:
@@ -53,11 +54,12 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("/usr/share/datasets/fashion-mnist"))
     parser.add_argument("--rows", type=int, default=4000, help="rows of fashion to train on")
     parser.add_argument("--student-rows", type=int, help="rows that the student sees, of those that the teacher saw")
+    parser.add_argument("--mixup", action="store_true", help="students see mixtures of two rows, labels mixed alike")
     parser.add_argument("--seeds", type=int, choices=sorted(T_975), default=5)
     options = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     task = digits() if options.data == "digits" else fashion(options.folder, options.rows)
-    run(dataclasses.replace(task, rows=options.student_rows), options.seeds)
+    run(dataclasses.replace(task, rows=options.student_rows, mixup=options.mixup), options.seeds)
 
 
 def run(task: Task, seeds: int) -> None:
@@ -99,7 +101,9 @@ def trained_teacher(task: Task) -> keras.Model:
     keras.utils.set_random_seed(0)
     model = task.teacher()
     compile_for(model, task, task.teacher_epochs)
-    model.fit(task.data.dataset("train"), epochs=task.teacher_epochs, shuffle=False, verbose=0)
+    x, y = task.data.part("train")
+    data = dataclasses.replace(task.data, train=(x, np.eye(10, dtype="float32")[y]), validation=None, test=None)
+    model.fit(data.dataset("train"), epochs=task.teacher_epochs, shuffle=False, verbose=0)
     return model
 
 
@@ -109,7 +113,9 @@ def fitted(task: Task, teacher: keras.Model, seed: int, params: tuple[float, flo
     model = student(teacher, task.width, dropout=0.0)
     compile_for(model, task, task.epochs, task.rows)
     x, y = task.data.arrays("train", task.rows)
-    data = tfkit.Data((x, y), batch_size=task.data.batch_size, seed=seed)
+    data = tfkit.Data((x, np.eye(10, dtype="float32")[y]), batch_size=task.data.batch_size, seed=seed)
+    if task.mixup:
+        data = tfkit.Data(mixed(data.dataset("train"), seed))
     if params is None:
         model.fit(data.dataset("train"), epochs=task.epochs, shuffle=False, verbose=0)
         return model
@@ -117,10 +123,21 @@ def fitted(task: Task, teacher: keras.Model, seed: int, params: tuple[float, flo
     return distill.compress(model, data, epochs=task.epochs, directory=Path()).model
 
 
+def mixed(batches: tf.data.Dataset, seed: int) -> tf.data.Dataset:
+    """Each row with another of its batch, in a share between 0 and 1 (mixup, Zhang and others 2018)."""
+    shares = tf.data.Dataset.random(seed=seed, rerandomize_each_iteration=True)
+
+    def mix(batch: Any, number: Any) -> Any:
+        share = tf.cast(number % 1000, tf.float32) / 999
+        return tuple(share * each + (1 - share) * each[::-1] for each in batch)
+
+    return tf.data.Dataset.zip(batches, shares).map(mix)
+
+
 def compile_for(model: keras.Model, task: Task, epochs: int, rows: int | None = None) -> None:
     steps = epochs * -(-len(task.data.arrays("train", rows)[0]) // task.data.batch_size)
     rate = keras.optimizers.schedules.CosineDecay(3e-3, steps)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    loss = keras.losses.CategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"], jit_compile=False)
 
 

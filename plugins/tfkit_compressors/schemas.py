@@ -1,7 +1,7 @@
 """Parameters of the compressors. Free of frameworks."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from tfkit.parameters import Ge, Gt, Le, Lt
@@ -26,8 +26,8 @@ class Prune:
     ranking: Annotated[
         Literal["layer", "global"], "Whether weights are ranked in each kernel or over all of them together."
     ] = "layer"
-    layers: Annotated[dict[str, float], "Sparsity of single layers, by name or type, such as {'head': 0.2}."] = field(
-        default_factory=dict
+    layers: Annotated[dict[str, float] | None, "Sparsity of single layers, by name or type, such as {'head': 0.2}."] = (
+        None
     )
     granularity: Annotated[Literal["weight", "unit"], "Whether single weights go or whole units and channels."] = (
         "weight"

@@ -118,6 +118,7 @@ def test_no_time_at_all_gives_the_source_back(task, tmp_path):
         np.testing.assert_array_equal(mine, theirs)
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_was_found(task, tmp_path, no_files, monkeypatch):
     model, data = task
     measure, calls = candidates.Search.measure, []
@@ -136,6 +137,7 @@ def test_ctrl_c_keeps_what_was_found(task, tmp_path, no_files, monkeypatch):
     assert len((tmp_path / "candidates.jsonl").read_text().splitlines()) == 3
 
 
+@pytest.mark.slow
 def test_what_a_compressor_refuses_is_written_down_and_passed_over(task, tmp_path, no_files, monkeypatch):
     model, data = task
     arm = Trainer.arm
@@ -146,7 +148,8 @@ def test_what_a_compressor_refuses_is_written_down_and_passed_over(task, tmp_pat
         return arm(self, values)
 
     monkeypatch.setattr(Trainer, "arm", refusing)
-    monkeypatch.setattr(auto, "_PATIENCE", 1)
+    monkeypatch.setattr(moves, "space", moves.ladder)
+    monkeypatch.setattr(auto, "_PATIENCE", 0)
     found = tfkit.compress(model, "auto", data, max_drop=0.0, epochs=0, time_budget=60, directory=tmp_path)
     errors = {row["step"]: row["error"] for row in found.candidates if "error" in row}
     assert errors["shrink 0.5"] == "not this one"
@@ -160,6 +163,7 @@ def test_an_unknown_searcher_is_told_first(task, tmp_path):
         tfkit.compress(task[0], "auto", task[1], searcher="bayes", directory=tmp_path)
 
 
+@pytest.mark.slow
 def test_a_longer_training_brings_an_arm_into_the_bound(task, tmp_path, no_files, monkeypatch):
     model, data = task
     shrink = next(move for move in moves.MOVES if move.compressor == "shrink")

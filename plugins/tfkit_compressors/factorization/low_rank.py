@@ -36,7 +36,7 @@ class LowRank:
         >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(8, name="out")])
         >>> _ = model.layers[0].kernel.assign(np.ones((8, 8)))
         >>> made = LowRank(0.99).compress(model, Data((np.ones((4, 8)), np.ones(4))), epochs=0, directory=Path())
-        >>> [(layer.name, layer.kernel.shape) for layer in made.model.layers]
+        >>> [(layer.name, tuple(layer.kernel.shape)) for layer in made.model.layers]
         [('out_down', (8, 1)), ('out', (1, 8))]
     """
 

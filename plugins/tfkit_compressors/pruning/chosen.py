@@ -64,14 +64,13 @@ def chosen(model: keras.Model, settings: Prune) -> list[Chosen]:
 
 def _sparsities(settings: Prune, layers: list[Any]) -> list[float]:
     """The sparsity of each layer's kernel; the last name of `layers` that fits counts."""
-    for name in settings.layers:
+    own = settings.layers or {}
+    for name in own:
         if not any(excluded(layer, (name,)) for layer in layers):
             known = {known for layer in layers for known in (layer.name, type(layer).__name__)}
             raise ModelError(f"layers names {name!r}, and no layer that is pruned has that name{suggest(name, known)}")
     return [
-        next(
-            (share for name, share in reversed(settings.layers.items()) if excluded(layer, (name,))), settings.sparsity
-        )
+        next((share for name, share in reversed(own.items()) if excluded(layer, (name,))), settings.sparsity)
         for layer in layers
     ]
 

@@ -100,7 +100,7 @@ class Prune:
             exclude=tuple(exclude),
             depthwise=depthwise,
             ranking=ranking,
-            layers=dict(layers or {}),
+            layers=None if layers is None else dict(layers),
             granularity=granularity,
         )
         _check(self.settings)
@@ -151,9 +151,9 @@ def _check(settings: schemas.Prune) -> None:
         raise _refusal("end", f"at least begin, which is {settings.begin}", settings.end)
     if min(settings.block_size) < 1:
         raise _refusal("block_size", "two ints >= 1", settings.block_size)
-    for name, share in settings.layers.items():
+    for name, share in (settings.layers or {}).items():
         if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share < 1:
-            raise _refusal("layers", "sparsities in [0, 1) by layer", settings.layers | {name: share})
+            raise _refusal("layers", "sparsities in [0, 1) by layer", {name: share})
     structured = settings.pattern is not None or settings.block_size != (1, 1)
     if settings.granularity == "unit" and structured:
         raise _refusal("granularity", "'weight' where there are blocks or a pattern", "unit")

@@ -40,7 +40,7 @@ class Equalize:
         >>> hidden.set_weights([np.array([[100.0, 0.1], [50.0, 0.2]]), np.zeros(2)])
         >>> model.layers[1].set_weights([np.ones((2, 1)), np.zeros(1)])
         >>> _ = Equalize().compress(model, Data((np.ones((1, 2)), np.ones(1))), epochs=0, directory=Path())
-        >>> abs(hidden.kernel.numpy()).max(axis=0).round(3).tolist()
+        >>> [round(float(each), 3) for each in abs(hidden.kernel.numpy()).max(axis=0)]
         [10.0, 0.447]
     """
 

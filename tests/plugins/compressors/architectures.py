@@ -1,4 +1,4 @@
-"""Thirty-two architectures, untrained and small where the family allows, each with statistics that are not the initial ones.
+"""Thirty-four architectures, untrained, small where the family allows, with statistics that are not the initial ones.
 
 Each function builds a model and takes no argument; `ARCHITECTURES` has them by name, `rows` gives input for one.
 """
@@ -264,7 +264,7 @@ def rows(model, count=32, seed=0):
     if model.name == "subclassed":
         x = random.normal(size=(count, 8)).astype("float32")
     else:
-        x = keras.tree.map_structure(array, model.input)
+        x = keras.tree.map_structure(array, model.inputs[0] if len(model.inputs) == 1 else model.input)
     y = keras.tree.map_structure(np.asarray, model(x, training=False))
     if model.name == "several_outputs":
         y = {**y, "kind": y["kind"].argmax(-1)}

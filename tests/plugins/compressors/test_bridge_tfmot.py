@@ -147,7 +147,7 @@ def tail(*inner):
         ("tfmot-prune", (layers.Reshape((6, 18)), layers.Bidirectional(layers.LSTM(2), name="both")), "Bidir.* 'both'"),
         (
             "tfmot-cluster",
-            (layers.EinsumDense("abcd,de->abce", output_shape=(6, 6, 4), name="sum"),),
+            (layers.EinsumDense("abcd,de->abce", output_shape=(6, 6, 8), name="sum"),),
             "EinsumDense 'sum'",
         ),
     ],
