@@ -137,7 +137,8 @@ def _convert_source(search: Search) -> None:
             break
         if search.finish(unchanged, label, made, source) is not None:
             search.finishes.append((label, made))
-    costs = {each.row.get("finish"): each.row[search.cost] for each in search.found if each.row["kept"]}
+    good = [each.row for each in search.found if each.row["kept"] and search.no_worse(each.row)]
+    costs = {row.get("finish"): row[search.cost] for row in good}
     search.finishes.sort(key=lambda each: costs.get(each[0], math.inf))
 
 
