@@ -11,7 +11,10 @@ RECIPES = Path(__file__).parent.parent.parent / "recipes"
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "rows"), [("digits", {"float", "float-litert", "int8"}), ("sentiment", {"float"})])
+@pytest.mark.parametrize(
+    ("name", "rows"),
+    [("digits", {"float", "float-litert", "int8"}), ("sentiment", {"float"}), ("adult", {"float", "float-litert"})],
+)
 def test_smoke_ends_with_the_table_and_a_model_to_serve(tmp_path, name, rows):
     command = [sys.executable, RECIPES / f"{name}.py", "--smoke"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)

@@ -61,7 +61,7 @@ def compare(kind, params, optimizer="Adam", fits=1, skip=(), compiled_with=None,
     ours = keras.Sequential([keras.Input(SHAPES[kind]), *layers(kind, keras)])
     theirs, made, update = wrapped(kind, [each.get_weights() for each in ours.layers], skip, **options)
     compiled(ours, keras, optimizer, **(compiled_with or {}))
-    compiled(theirs, tf_keras, optimizer)
+    compiled(theirs, tf_keras, optimizer, run_eagerly=True)  # its graph gives the same, and takes longer to trace
     fit = {"batch_size": BATCH, "epochs": EPOCHS, "shuffle": False, "verbose": 0}
     for _ in range(fits):
         theirs.fit(x, y, callbacks=[update], **fit)

@@ -1,0 +1,94 @@
+"""How far `tfkit.compress(model, "auto", …)` gets: the file it chooses beside the source's own float LiteRT file.
+
+For each seed a source is trained, then searched; both files are measured on the test part, once. The other recipes'
+models go the same way: --recipe adult, --recipe sentiment.
+
+python benchmarks/auto.py --seeds 3 --budget 1500 --target size
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import keras_tuner
+
+import tfkit
+from tfkit.formats.litert import LiteRT
+from tfkit.pipeline.fit import callbacks
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "recipes"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recipe", default="fashion_mnist")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--budget", type=float, default=1500.0, help="seconds for each seed")
+    parser.add_argument("--target", choices=("size", "latency"), default="size")
+    parser.add_argument("--max-drop", type=float, default=0.004, help="on the validation part")
+    options = parser.parse_args()
+    recipe = importlib.import_module(options.recipe).recipe
+    found = [one(recipe, seed, options) for seed in range(options.seeds)]
+    for name in found[0]:
+        print(f"mean {name}: {statistics.mean(each[name] for each in found):.4g}")
+
+
+def one(recipe: tfkit.Recipe, seed: int, options: Any) -> dict[str, float]:
+    data = recipe.data()
+    source = trained(recipe, data, seed)
+    with tempfile.TemporaryDirectory() as folder:
+        done = tfkit.compress(
+            source,
+            "auto",
+            data,
+            max_drop=options.max_drop,
+            epochs=1,
+            directory=folder,
+            target=options.target,
+            time_budget=options.budget,
+        )
+        row, small, large = done.table[-1], done.artifacts["litert"], done.table[0]["litert_path"]
+        x = data.arrays("test", 1)[0]
+        before, after = tfkit.measure(large, x, repeats=2000), tfkit.measure(small, x, repeats=2000)
+        drop = 100 * (correct(data, LiteRT(large)) - correct(data, LiteRT(small)))
+    figures = {
+        "test accuracy of the source": row["test_metric"] + drop / 100,
+        "points lost on the test part": drop,
+        "times smaller": before.bytes / after.bytes,
+        "times faster at batch 1": before.latency_p50_ms / after.latency_p50_ms,
+    }
+    print(f"seed {seed}: {row['step']}: {figures}", flush=True)
+    return figures
+
+
+def trained(recipe: tfkit.Recipe, data: tfkit.Data, seed: int) -> Any:
+    keras.utils.set_random_seed(seed)
+    model = recipe.model(keras_tuner.HyperParameters())
+    model.fit(
+        data.dataset("train"),
+        epochs=recipe.train.epochs,
+        shuffle=False,
+        validation_data=data.part("validation"),
+        callbacks=callbacks(recipe.train),
+        verbose=0,
+    )
+    return model
+
+
+def correct(data: tfkit.Data, file: LiteRT) -> float:
+    """The accuracy of a file on the test part."""
+    return float(tfkit.evaluate(file, data, ["accuracy"])["accuracy"])
+
+
+if __name__ == "__main__":
+    main()
