@@ -65,7 +65,7 @@ def test_trap_20_an_input_shape_on_the_first_layer_gets_one_dimension_too_many(t
     np.testing.assert_allclose(opened(x), model(x), atol=1e-6)
 
 
-def test_trap_35_hard_sigmoid_means_something_else(tmp_path):
+def test_trap_37_hard_sigmoid_means_something_else(tmp_path):
     layers = tfmot.tf_keras().layers
     path = tmp_path / "model.h5"
     model = tfmot.tf_keras().Sequential([layers.InputLayer((4,)), layers.Dense(3, "hard_sigmoid")])
@@ -79,7 +79,7 @@ def test_trap_35_hard_sigmoid_means_something_else(tmp_path):
     np.testing.assert_allclose(tfkit.load_model(tmp_path / "model.keras")(x), model(x), atol=1e-6)
 
 
-def test_trap_36_a_layer_copied_by_tf_keras_takes_its_own_hard_sigmoid():
+def test_trap_38_a_layer_copied_by_tf_keras_takes_its_own_hard_sigmoid():
     """Bidirectional copies what it wraps by the names in its configuration."""
     own = keras.activations.hard_sigmoid
     library = tfmot.tf_keras()
