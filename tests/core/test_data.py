@@ -167,3 +167,19 @@ def test_leaves_and_map_leaves_go_the_same_way():
     nest = {"b": [1, (2, 3)], "a": 4}
     assert leaves(nest) == [1, 2, 3, 4]
     assert map_leaves(lambda leaf: 10 * leaf, nest) == {"b": (10, (20, 30)), "a": 40}
+
+
+def test_rows_are_drawn_from_all_of_a_part_by_the_datas_seed():
+    x, y = np.arange(1000.0)[:, None], np.zeros(1000)
+    rows = tfkit.Data((x, y), seed=3).drawn("train", 100)
+    assert rows.shape == (100, 1)
+    assert len(np.unique(rows)) == 100
+    assert rows.min() < 50
+    assert rows.max() > 950
+    np.testing.assert_array_equal(rows, tfkit.Data((x, y), seed=3).drawn("train", 100))
+    assert not np.array_equal(rows, tfkit.Data((x, y), seed=4).drawn("train", 100))
+    pair = tfkit.Data(({"a": x, "b": -x}, y)).drawn("train", 10)
+    np.testing.assert_array_equal(pair["a"], -pair["b"])
+    assert len(tfkit.Data((x[:5], y[:5])).drawn("train", 100)) == 5
+    dataset = tf.data.Dataset.from_tensor_slices((x, y)).batch(32)
+    np.testing.assert_array_equal(tfkit.Data(dataset).drawn("train", 40), x[:40])

@@ -36,7 +36,7 @@ from tfkit.recipe import Step
 _SECONDS = 600.0
 _MAX_DROP = 0.01
 # Shares of the budget by which a phase has ended.
-_FINISH_BY, _EXPLORE_BY = 0.3, 0.45
+_FINISH_BY, _EXPLORE_BY = 0.3, 0.35
 # First looks in a row that may bring nothing better.
 _PATIENCE = 12
 
@@ -137,8 +137,9 @@ def _convert_source(search: Search) -> None:
             break
         if search.finish(unchanged, label, made, source) is not None:
             search.finishes.append((label, made))
-    good = [each.row for each in search.found if each.row["kept"] and search.no_worse(each.row)]
-    costs = {row.get("finish"): row[search.cost] for row in good}
+    # Arms are measured in the first of them, which should leave the bound to what is cut out of the model.
+    harmless = [each for each in search.found if each.drop <= search.max_drop / 4 and search.no_worse(each.row)]
+    costs = {each.row.get("finish"): each.row[search.cost] for each in harmless}
     search.finishes.sort(key=lambda each: costs.get(each[0], math.inf))
 
 

@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 
 
-def decided_alike(expected: Any, outputs: Any, step: float = 0.0) -> float | None:
+def decided_alike(expected: Any, outputs: Any, step: float = 0.0, score_step: float = 0.0) -> float | None:
     """The share of rows on which two models decide alike, or on which the first cannot tell its best two apart.
 
     Args:
         expected: Outputs of one, shape (n, classes), (n, 1) or (n,).
         outputs: Outputs of the other, of the same shape.
-        step: The difference that the outputs' quantization cannot tell.
+        step: The difference of outputs that their quantization cannot tell.
+        score_step: The difference that it cannot tell of the scores that a softmax or sigmoid made the outputs
+            from; a probability p moves by at most p times that.
 
     Returns:
         None where the outputs are no decisions: of another rank, or one number that is no probability.
@@ -24,9 +26,10 @@ def decided_alike(expected: Any, outputs: Any, step: float = 0.0) -> float | Non
         0.67
     """
     if expected.ndim == 2 and expected.shape[1] > 1:
+        best = expected.max(-1)
         chosen = np.take_along_axis(expected, outputs.argmax(-1)[:, None], -1)[:, 0]
-        return float(np.mean(expected.max(-1) - chosen <= step))
+        return float(np.mean(best - chosen <= step + score_step * best))
     if expected.ndim > 2 or expected.min() < 0 or expected.max() > 1:
         return None
     sides = (expected.reshape(-1) > 0.5) == (outputs.reshape(-1) > 0.5)
-    return float(np.mean(sides | (np.abs(expected.reshape(-1) - 0.5) <= step)))
+    return float(np.mean(sides | (np.abs(expected.reshape(-1) - 0.5) <= step + score_step / 4)))

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 
+from tfkit import graph
 from tfkit_compressors.qat.frozen import Frozen
 from tfkit_compressors.qat.plan import Fold, planned
 from tfkit_compressors.qat.sites import QuantizedOperation
@@ -48,6 +49,15 @@ class FakeQuantization:
     def folds(self) -> list[Fold]:
         """The BatchNormalization layers that are folded, each with the layer before it."""
         return self._folds
+
+    @property
+    def score_step(self) -> float:
+        """The quantization step of the scores that the model's last softmax or sigmoid takes; 0.0 for none."""
+        if not self._operations:
+            return 0.0
+        flat = graph.flattened(self.model)
+        last = {id(call.operation) for call in flat.calls if not {*call.outputs}.isdisjoint(flat.outputs)}
+        return max((each.score_step for each in self._operations if id(each.operation) in last), default=0.0)
 
     def install(self) -> None:
         """Puts it on the model."""

@@ -19,8 +19,8 @@ class Grid:
         channels: The axes whose entries have scales of their own; none for one scale.
 
     Example:
-        >>> Grid(4, (1,)).rounded(tf.constant([[7.0, 1.0], [-2.6, -0.3]])).numpy().round(4).tolist()
-        [[7.0, 1.0], [-3.0, -0.2857]]
+        >>> Grid(4, (1,)).rounded(tf.constant([[7.0, 3.5], [-2.6, 1.2]])).numpy().tolist()
+        [[7.0, 3.5], [-3.0, 1.0]]
     """
 
     bits: int

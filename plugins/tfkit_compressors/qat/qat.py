@@ -142,7 +142,7 @@ class QuantizationAwareTraining:
         if self.settings.activations == 8:
             with fake.exported():
                 convert(fake.model, path, bits=8, activations=None, check=checked, timeout=self.settings.timeout)
-                return _verified(fake.model, path, checked)
+                return _verified(fake, path, checked)
         bits = min(kernel.grid.bits for kernel in fake.kernels)
         convert(
             fake.model,
@@ -154,11 +154,12 @@ class QuantizationAwareTraining:
             timeout=self.settings.timeout,
             exclude=_at_eight_bits(fake) if bits == 4 else (),
         )
-        return _verified(fake.model, path, checked)
+        return _verified(fake, path, checked)
 
 
-def _verified(model: keras.Model, path: Path, rows: Any) -> str:
+def _verified(fake: FakeQuantization, path: Path, rows: Any) -> str:
     """A sentence on the share of rows on which the file decides as the model does; too small a one is refused."""
+    model = fake.model
     named, file = NamedModel(model, sample=rows), LiteRT(path)
     arrays = named.arrange(rows)
     count = len(next(iter(arrays.values())))
@@ -172,7 +173,7 @@ def _verified(model: keras.Model, path: Path, rows: Any) -> str:
     wanted = np.concatenate(expected)
     exact = decided_alike(wanted, outputs)
     # Each of two outputs may be a step off, since integers round where the model computes in float.
-    share = decided_alike(wanted, outputs, 2 * file.output_steps[0])
+    share = decided_alike(wanted, outputs, 2 * file.output_steps[0], 2 * fake.score_step)
     if share is None or exact is None:
         return f"compared with the fake-quantized model on {count} rows"
     if share < _AGREEING and count * (1 - share) > 1.5:

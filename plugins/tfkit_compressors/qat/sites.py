@@ -38,6 +38,14 @@ class QuantizedOperation:
         self._between: Range | Fixed = Range(strategy)
         self._outputs = [output_range(site.operation, strategy) for _ in range(site.outputs)]
 
+    @property
+    def score_step(self) -> float:
+        """The quantization step of the scores that its softmax or sigmoid takes; 0.0 where it has none."""
+        if not self._site.before or not any(isinstance(each, Fixed) for each in self._outputs):
+            return 0.0
+        low, high = self._before.limits
+        return (high - low) / 255
+
     def install(self) -> None:
         """Puts this in the place of the operation's `call`."""
         vars(self.operation)["call"] = self._call

@@ -7,10 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from tfkit import Compressed, Data, ParameterError
-from tfkit.data import is_dataset, map_leaves
 from tfkit.formats.conversion import convert, precision
 from tfkit.formats.flatbuffer import count_by_type
 
@@ -93,8 +90,8 @@ class Quantize:
             directory / f"{self.label}.tflite",
             bits=self.bits,
             activations=self.activations,
-            calibration=None if self.activations is None else _drawn(data, "train", self.calibration),
-            check=_drawn(data, data.choosing, _CHECKED),
+            calibration=None if self.activations is None else data.drawn("train", self.calibration),
+            check=data.drawn(data.choosing, _CHECKED),
             timeout=self.timeout,
             exclude=self.exclude,
         )
@@ -106,11 +103,3 @@ class Quantize:
             return ()
         counts = count_by_type(path.read_bytes())
         return ("weights by type: " + ", ".join(f"{count} {name}" for name, count in counts.items()),)
-
-
-def _drawn(data: Data, part: Any, rows: int) -> Any:
-    """Rows of input in random order, since a part may be sorted by its labels."""
-    if is_dataset(data.part(part)):
-        return data.arrays(part, rows)[0]
-    chosen = np.random.default_rng(data.seed).permutation(data.rows(part))[:rows]
-    return map_leaves(lambda leaf: leaf[chosen], data.part(part)[0])

@@ -1,13 +1,12 @@
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 from keras import layers
 from sklearn.datasets import load_digits
 
 import tfkit
 from tfkit.formats.litert import LiteRT
-from tfkit_compressors.quantization.quantize import Quantize, _drawn
+from tfkit_compressors.quantization.quantize import Quantize
 
 X = (load_digits().data / 16).astype("float32")
 Y = load_digits().target
@@ -76,29 +75,13 @@ def test_int8_of_sorted_data_keeps_accuracy_and_the_model_stays(model, tmp_path)
     assert abs(np.mean(outputs.argmax(-1) == Y[1200:]) - np.mean(expected.argmax(-1) == Y[1200:])) <= 0.01
     assert file.parameters == model.count_params()
     assert file.output_steps[0] > 0
-    checked = _drawn(data, "validation", 256)
+    checked = data.drawn("validation", 256)
     agreed = np.mean(file(checked).argmax(-1) == model.predict(checked, verbose=0).argmax(-1))
     assert made.notes[0].startswith(f"{agreed:.1%} of the decisions agree, relative error 0.0")
     assert made.notes[0].endswith("on 256 rows")
     for one, other in zip(before, model.get_weights()):
         np.testing.assert_array_equal(one, other)
     assert np.isfinite(model.fit(X[:64], Y[:64], verbose=0).history["loss"][0])
-
-
-def test_rows_are_drawn_from_all_of_a_part_by_the_datas_seed():
-    x, y = np.arange(1000.0)[:, None], np.zeros(1000)
-    rows = _drawn(tfkit.Data((x, y), seed=3), "train", 100)
-    assert rows.shape == (100, 1)
-    assert len(np.unique(rows)) == 100
-    assert rows.min() < 50
-    assert rows.max() > 950
-    np.testing.assert_array_equal(rows, _drawn(tfkit.Data((x, y), seed=3), "train", 100))
-    assert not np.array_equal(rows, _drawn(tfkit.Data((x, y), seed=4), "train", 100))
-    pair = _drawn(tfkit.Data(({"a": x, "b": -x}, y)), "train", 10)
-    np.testing.assert_array_equal(pair["a"], -pair["b"])
-    assert len(_drawn(tfkit.Data((x[:5], y[:5])), "train", 100)) == 5
-    batches = tf.data.Dataset.from_tensor_slices((x, y)).batch(32)
-    np.testing.assert_array_equal(_drawn(tfkit.Data(batches), "train", 40), x[:40])
 
 
 @pytest.mark.slow
