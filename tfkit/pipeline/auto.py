@@ -138,7 +138,7 @@ def _convert_source(search: Search) -> None:
         if search.finish(unchanged, label, made, source) is not None:
             search.finishes.append((label, made))
     # Arms are measured in the first of them, which should leave the bound to what is cut out of the model.
-    harmless = [each for each in search.found if each.drop <= search.max_drop / 4 and search.no_worse(each.row)]
+    harmless = [each for each in search.found if each.drop <= search.max_drop / 4]
     costs = {each.row.get("finish"): each.row[search.cost] for each in harmless}
     search.finishes.sort(key=lambda each: costs.get(each[0], math.inf))
 

@@ -31,7 +31,7 @@ def interval(
         >>> import numpy as np, tfkit
         >>> y, outputs = np.zeros(50, int), np.tile([[0.9, 0.1], [0.2, 0.8]], (25, 1))
         >>> low, high = interval(lambda: tfkit.create("metric", "accuracy"), (y, outputs), 0.95)
-        >>> 0.34 < low < 0.40 and 0.60 < high < 0.66
+        >>> bool(0.34 < low < 0.40 and 0.60 < high < 0.66)
         True
     """
     import numpy as np

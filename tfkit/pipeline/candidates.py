@@ -25,8 +25,6 @@ from tfkit.protocols import Compressed
 from tfkit.registry import installed
 
 JOURNAL = "candidates.jsonl"
-# A latency that is measured again differs by so much.
-_NOISE = 1.1
 
 
 @dataclass
@@ -92,16 +90,9 @@ class Search:
         """The row of the model that was given."""
         return self.rows[0]
 
-    def no_worse(self, row: Row) -> bool:
-        """Whether what is not the target has stayed as small as in the source's own float file, save for noise."""
-        if self.target == "latency":
-            return bool(row["bytes"] <= (self.source_row.get("litert_bytes") or self.source_row["bytes"]))
-        most = self.source_row.get("litert_p50_ms") or self.source_row["latency_p50_ms"]
-        return bool(row["latency_p50_ms"] <= _NOISE * most)
-
     def best(self) -> Candidate | None:
-        """The cheapest candidate within the bound, no worse in the other cost; of equals the smaller after gzip."""
-        good = [each for each in self.found if each.row["kept"] and self.no_worse(each.row)]
+        """The cheapest candidate within the bound; of equals the one that is smaller after gzip."""
+        good = [each for each in self.found if each.row["kept"]]
         return min(good, key=lambda each: (each.row[self.cost], each.row["gzip_bytes"]), default=None)
 
     def measure(self, arm: Arm) -> Candidate | None:

@@ -24,7 +24,7 @@ class Clock:
     Example:
         >>> clock = Clock(time.monotonic(), 100)
         >>> clock.reserve = 20.0
-        >>> clock.fits(70), clock.fits(90)
+        >>> clock.fits(60), clock.fits(90)
         (True, False)
     """
 

@@ -118,8 +118,7 @@ def _nearly(search: Search) -> list[Candidate]:
     best = search.best()
     most = float("inf") if best is None else best.row[search.cost]
     failed = [each for each in search.found if not each.row["kept"] and each.row[search.cost] < most]
-    worth = [each for each in failed if _takes_qat(each) and search.no_worse(each.row)]
-    return sorted(worth, key=lambda each: each.drop)
+    return sorted((each for each in failed if _takes_qat(each)), key=lambda each: each.drop)
 
 
 def _takes_qat(candidate: Candidate) -> bool:

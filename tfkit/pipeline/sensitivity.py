@@ -48,7 +48,7 @@ def sensitivity(
     Example:
         >>> import keras, numpy as np
         >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4, "softmax", name="scores")])
-        >>> model.layers[0].set_weights([10 * np.eye(4), np.zeros(4)])
+        >>> model.layers[0].set_weights([np.diag([40, 30, 20, 10]), np.zeros(4)])
         >>> rows = sensitivity(model, Data((np.eye(4), np.arange(4))), sparsities=[0.75, 0.875], bits=[4])
         >>> [(row["move"], row["strength"], row["drop"]) for row in rows]
         [('prune', 0.75, 0.0), ('prune', 0.875, 0.5), ('quantize', 4, 0.0)]
