@@ -6,7 +6,6 @@ python recipes/adult.py --smoke    a minute or two, shows that everything works
 
 from __future__ import annotations
 
-import argparse
 import csv
 import functools
 import gzip
@@ -91,12 +90,5 @@ recipe = tfkit.Recipe(
 )
 
 
-def main() -> None:
-    """Runs the recipe."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--smoke", action="store_true", help="few rows and epochs")
-    tfkit.run(recipe, smoke=parser.parse_args().smoke)
-
-
 if __name__ == "__main__":
-    main()
+    tfkit.main(recipe)

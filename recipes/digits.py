@@ -6,8 +6,6 @@ python recipes/digits.py --smoke    under a minute, shows that everything works
 
 from __future__ import annotations
 
-import argparse
-
 import tfkit
 
 
@@ -62,12 +60,5 @@ recipe = tfkit.Recipe(
 )
 
 
-def main() -> None:
-    """Runs the recipe."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--smoke", action="store_true", help="few rows and epochs")
-    tfkit.run(recipe, smoke=parser.parse_args().smoke)
-
-
 if __name__ == "__main__":
-    main()
+    tfkit.main(recipe)

@@ -8,7 +8,6 @@ The images come from `keras.datasets`, or without a network from Debian's packag
 
 from __future__ import annotations
 
-import argparse
 import gzip
 from pathlib import Path
 
@@ -100,12 +99,5 @@ recipe = tfkit.Recipe(
 )
 
 
-def main() -> None:
-    """Runs the recipe."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--smoke", action="store_true", help="few rows and epochs")
-    tfkit.run(recipe, smoke=parser.parse_args().smoke)
-
-
 if __name__ == "__main__":
-    main()
+    tfkit.main(recipe)

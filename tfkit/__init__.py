@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tfkit.pipeline.compress import compress
     from tfkit.pipeline.evaluate import Interval, evaluate
     from tfkit.pipeline.export import Export, export
+    from tfkit.pipeline.program import main
     from tfkit.pipeline.result import CompressionResult
     from tfkit.pipeline.run import RunResult, run
     from tfkit.pipeline.search import search
@@ -55,6 +56,7 @@ _LATER = {
     "evaluate": "tfkit.pipeline.evaluate",
     "export": "tfkit.pipeline.export",
     "load_model": "tfkit.models",
+    "main": "tfkit.pipeline.program",
     "measure": "tfkit.measurement",
     "run": "tfkit.pipeline.run",
     "search": "tfkit.pipeline.search",
@@ -93,6 +95,7 @@ __all__ = [
     "export",
     "hookimpl",
     "load_model",
+    "main",
     "measure",
     "plugins",
     "run",

@@ -8,6 +8,15 @@ from tfkit_compressors import schemas
 
 @tfkit.hookimpl
 def tfkit_compressors() -> Iterator[tfkit.Spec]:
+    yield from _zeros()
+    yield from _smaller_layers()
+    yield from _fewer_bits()
+    yield from _taught()
+    yield from _ranges()
+    yield from _of_tfmot()
+
+
+def _zeros() -> Iterator[tfkit.Spec]:
     yield tfkit.Spec(
         name="prune",
         summary="Sets the weights of smallest magnitude to zero while the model trains (TFMOT's engine).",
@@ -28,6 +37,9 @@ def tfkit_compressors() -> Iterator[tfkit.Spec]:
         params=schemas.Threshold,
         examples=({"value": 0.3},),
     )
+
+
+def _smaller_layers() -> Iterator[tfkit.Spec]:
     yield tfkit.Spec(
         name="shrink",
         summary="Removes whole channels, units and heads: smaller layers that compute what the masked original does.",
@@ -35,6 +47,16 @@ def tfkit_compressors() -> Iterator[tfkit.Spec]:
         params=schemas.Shrink,
         examples=({"ratio": 0.5}, {"ratio": 0.5, "importance": "taylor"}, {"ratio": 0.75, "budget": 0.6}),
     )
+    yield tfkit.Spec(
+        name="low-rank",
+        summary="Puts two thin layers in the place of a dense or convolutional one whose kernel is near a low rank.",
+        target="tfkit_compressors.factorization.low_rank:LowRank",
+        params=schemas.LowRank,
+        examples=({"energy": 0.6}, {}),
+    )
+
+
+def _fewer_bits() -> Iterator[tfkit.Spec]:
     yield tfkit.Spec(
         name="quantize",
         summary="Quantizes a trained model to a LiteRT file: int8, int16x8, dynamic-int8, float16 or 4-bit weights.",
@@ -56,6 +78,9 @@ def tfkit_compressors() -> Iterator[tfkit.Spec]:
         params=schemas.Cluster,
         examples=({"clusters": 4}, {}),
     )
+
+
+def _taught() -> Iterator[tfkit.Spec]:
     yield tfkit.Spec(
         name="distill",
         summary="Trains the model on the answers of a teacher, a larger model or itself as it was, beside the labels.",
@@ -63,13 +88,9 @@ def tfkit_compressors() -> Iterator[tfkit.Spec]:
         params=schemas.Distill,
         examples=({"alpha": 0.5}, {"temperature": 2.0}),
     )
-    yield tfkit.Spec(
-        name="low-rank",
-        summary="Puts two thin layers in the place of a dense or convolutional one whose kernel is near a low rank.",
-        target="tfkit_compressors.factorization.low_rank:LowRank",
-        params=schemas.LowRank,
-        examples=({"energy": 0.6}, {}),
-    )
+
+
+def _ranges() -> Iterator[tfkit.Spec]:
     yield tfkit.Spec(
         name="clip",
         summary="Sets the weights of kernels beyond a bound to the bound, which makes quantization finer.",
@@ -84,6 +105,9 @@ def tfkit_compressors() -> Iterator[tfkit.Spec]:
         params=schemas.Equalize,
         examples=({},),
     )
+
+
+def _of_tfmot() -> Iterator[tfkit.Spec]:
     yield tfkit.Spec(
         name="tfmot-prune",
         summary="TFMOT's own pruning, on a tf_keras twin of the model: for a comparison with prune.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import NoReturn
 
 import click
 
@@ -29,17 +30,21 @@ def tfkit() -> None:
 
 def main() -> None:
     """Runs the command line: exit status 0, 2 for a user's mistake, 1 for a failure."""
-    arguments = [each for each in sys.argv[1:] if each != "--debug"]
-    debug = len(arguments) < len(sys.argv) - 1
+    execute(tfkit, sys.argv[1:])
+
+
+def execute(command: click.Command, arguments: list[str]) -> NoReturn:
+    """Runs a command and ends the process with its exit status; --debug among the arguments shows tracebacks."""
+    debug = "--debug" in arguments
     if not debug:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.exit(_run(arguments, debug))
+    sys.exit(_run(command, [each for each in arguments if each != "--debug"], debug))
 
 
-def _run(arguments: list[str], debug: bool) -> int:
+def _run(command: click.Command, arguments: list[str], debug: bool) -> int:
     try:
         with heard_interrupts():
-            return int(tfkit.main(arguments, prog_name="tfkit", standalone_mode=False) or 0)
+            return int(command.main(arguments, prog_name=command.name, standalone_mode=False) or 0)
     except click.exceptions.Abort:
         return _INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as error:
