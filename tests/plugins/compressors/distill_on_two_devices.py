@@ -1,4 +1,4 @@
-"""What test_distill.py runs in a process of its own, which has two logical CPU devices."""
+"""What test_distill_training.py runs in a process of its own, which has two logical CPU devices."""
 
 import keras
 import numpy as np
