@@ -8,7 +8,7 @@ from tfkit import cli
 
 
 def run(*arguments, capsys=None):
-    return cli._run(list(arguments), False)
+    return cli._run(cli.tfkit, list(arguments), False)
 
 
 def test_plugins_are_listed_as_json(capsys):
@@ -56,7 +56,7 @@ def test_set_needs_a_value(tmp_path, capsys):
 def test_help_and_lists_import_no_framework(arguments):
     code = (
         "import sys\nfrom tfkit import cli\n"
-        f"assert cli._run({arguments!r}, False) == 0\n"
+        f"assert cli._run(cli.tfkit, {arguments!r}, False) == 0\n"
         "print([name for name in ('tensorflow', 'keras', 'numpy', 'keras_tuner') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)

@@ -32,7 +32,7 @@ def files(tmp_path_factory):
 
 def run(files, *more):
     command = ["compress", str(files / "model.keras"), "--data", str(files / "toy.py"), *more]
-    return cli._run([*command, "--output", str(files / "out")], False)
+    return cli._run(cli.tfkit, [*command, "--output", str(files / "out")], False)
 
 
 def test_steps_give_a_table(files, capsys):
@@ -78,9 +78,9 @@ def test_a_mistake_is_one_line(files, capsys, more, words):
 
 
 def test_missing_files_are_one_line(files, capsys):
-    assert cli._run(["compress", "nowhere.keras", "--data", str(files / "toy.py")], False) == 2
-    assert cli._run(["compress", str(files / "model.keras"), "--data", "nowhere.py"], False) == 2
-    assert cli._run(["compress", str(files / "model.keras")], False) == 2
+    assert cli._run(cli.tfkit, ["compress", "nowhere.keras", "--data", str(files / "toy.py")], False) == 2
+    assert cli._run(cli.tfkit, ["compress", str(files / "model.keras"), "--data", "nowhere.py"], False) == 2
+    assert cli._run(cli.tfkit, ["compress", str(files / "model.keras")], False) == 2
     err = capsys.readouterr().err.splitlines()
     assert len(err) == 3
     assert all(line.startswith("error: ") for line in err)

@@ -60,13 +60,13 @@ def test_it_draws_the_front_the_sensitivity_and_the_matrix(folder):
 
 
 def test_tfkit_report_writes_it_again(folder, capsys):
-    assert cli._run(["report", str(folder)], False) == 0
+    assert cli._run(cli.tfkit, ["report", str(folder)], False) == 0
     first = (folder / "report.html").read_text()
     (folder / "report.html").unlink()
     compressed = json.loads((folder / "compress.json").read_text())
     compressed["front"][0]["step"] = "renamed"
     (folder / "compress.json").write_text(json.dumps(compressed))
-    assert cli._run(["report", str(folder)], False) == 0
+    assert cli._run(cli.tfkit, ["report", str(folder)], False) == 0
     assert "renamed" in (folder / "report.html").read_text()
     assert "renamed" not in first
     assert capsys.readouterr().out.count("report: ") == 2
