@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--budget", type=float, default=1500.0, help="seconds for each seed")
     parser.add_argument("--target", choices=("size", "latency"), default="size")
-    parser.add_argument("--max-drop", type=float, default=0.004, help="on the validation part")
+    parser.add_argument("--max-drop", type=float, default=0.0025, help="on the validation part")
     options = parser.parse_args()
     recipe = importlib.import_module(options.recipe).recipe
     found = [one(recipe, seed, options) for seed in range(options.seeds)]

@@ -1,6 +1,7 @@
 """The graph of a Functional or Sequential model: its calls of operations, in an order that can be run.
 
 The one place that reads Keras's private record of a graph (`_functional`, `_nodes_by_depth`, `_keras_history`).
+`tfkit.replay` runs graphs and builds them anew.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import Any
 
 from tfkit.errors import ModelError
 from tfkit.models import require_built
-from tfkit.reasons import reason
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +74,42 @@ class Graph:
     outputs: tuple[Tensor, ...]
     entries: tuple[tuple[Any, Tensor], ...]
 
+    @cached_property
+    def makers(self) -> dict[Tensor, Call]:
+        """The call that gives each tensor; the model's inputs have none."""
+        return {tensor: call for call in self.calls for tensor in call.outputs}
+
+    @cached_property
+    def readers(self) -> dict[Tensor, list[Call]]:
+        """The calls that read each tensor, in their order; none where it only leaves the model."""
+        found: dict[Tensor, list[Call]] = {each: [] for each in (*self.inputs, *self.makers)}
+        for call in self.calls:
+            for tensor in dict.fromkeys(call.inputs):
+                found[tensor].append(call)
+        return found
+
+    def last(self, is_wanted: Callable[[Call], bool]) -> list[Call]:
+        """The calls of a kind after which none of that kind follows, on any of the ways to the model's outputs.
+
+        Example:
+            >>> import keras
+            >>> layers = [keras.layers.Dense(3, name="hidden"), keras.layers.Dense(1, name="out"), keras.layers.ReLU()]
+            >>> graph = flattened(keras.Sequential([keras.Input((2,)), *layers]))
+            >>> [call.operation.name for call in graph.last(lambda call: hasattr(call.operation, "kernel"))]
+            ['out']
+        """
+        waiting, seen, found = list(self.outputs), set(), []
+        while waiting:
+            call = self.makers.get(waiting.pop())
+            if call is None or call in seen:
+                continue
+            seen.add(call)
+            if is_wanted(call):
+                found.append(call)
+            else:
+                waiting += call.inputs
+        return found
+
 
 def has_graph(model: Any) -> bool:
     """Whether it is a Functional or Sequential model with a graph: nested ones are, subclassed models are not.
@@ -87,8 +123,7 @@ def has_graph(model: Any) -> bool:
     """
     import keras
 
-    functional = getattr(model, "_functional", model)
-    return isinstance(model, keras.Model) and hasattr(functional, "_nodes_by_depth")
+    return isinstance(model, keras.Model) and hasattr(functional(model), "_nodes_by_depth")
 
 
 def require_graph(model: Any) -> Any:
@@ -138,8 +173,7 @@ def calls(model: Any) -> tuple[Call, ...]:
         >>> [call.operation.name for call in calls(keras.Model(x, keras.layers.Add(name="add")([x, y])))]
         ['dense', 'add']
     """
-    functional = _functional(require_graph(model))
-    depths = functional._nodes_by_depth
+    depths = functional(require_graph(model))._nodes_by_depth
     nodes = [node for depth in sorted(depths, reverse=True) for node in depths[depth] if not node.is_input]
     return tuple(
         Call(node.operation, tuple(node.arguments.args), dict(node.arguments.kwargs), tuple(node.outputs))
@@ -165,137 +199,41 @@ def flattened(model: Any) -> Graph:
         >>> [(call.operation.name, call.outputs[0].shape) for call in flattened(outer).calls]
         [('inside', (None, 3)), ('outside', (None, 1))]
     """
-    functional = _functional(require_graph(model))
-    known = {id(each): _tensor(each) for each in functional.inputs}
+    level = functional(require_graph(model))
+    known = {id(each): _tensor(each) for each in level.inputs}
     entries: list[tuple[Any, Tensor]] = []
     found = tuple(_level(model, known, entries))
     return Graph(
-        tuple(known[id(each)] for each in functional.inputs),
+        tuple(known[id(each)] for each in level.inputs),
         found,
-        tuple(known[id(each)] for each in functional.outputs),
+        tuple(known[id(each)] for each in level.outputs),
         tuple(entries),
     )
 
 
-def run(model: Any, inputs: Any, call: Callable[..., Any]) -> list[Any]:
-    """Runs a model's own level on other values: arrays, or the symbolic tensors of another framework.
-
-    Args:
-        model: A built Functional or Sequential model.
-        inputs: A value for each of its inputs, flat, in Keras's order.
-        call: Called as `call(operation, *args, **kwargs)` for each call; gives what the operation would.
-
-    Returns:
-        The model's outputs, flat.
-
-    Raises:
-        ModelError: The model is not built, or is a subclassed model.
-
-    Example:
-        >>> import keras, numpy as np
-        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.ReLU()])
-        >>> run(model, [np.array([[-1.0, 2.0]])], lambda operation, x: np.maximum(x, 0))
-        [array([[0., 2.]])]
-    """
-    import keras
-
-    functional = _functional(require_graph(model))
-    found = {id(tensor): value for tensor, value in zip(functional.inputs, inputs, strict=True)}
-    for each in calls(model):
-        args, kwargs = _replaced((each.args, each.kwargs), found)
-        outputs = keras.tree.flatten(call(each.operation, *args, **kwargs))
-        found.update((id(tensor), value) for tensor, value in zip(each.outputs, outputs))
-    return [found[id(tensor)] for tensor in functional.outputs]
-
-
-def values(graph: Graph, inputs: Any) -> Iterator[tuple[Tensor, Any]]:
-    """Computes a graph eagerly and gives each tensor with its value, which is then forgotten once it was read.
-
-    Args:
-        graph: The graph.
-        inputs: An array for each of its inputs, flat.
-
-    Yields:
-        Pairs of a tensor and its value, the inputs first.
-    """
-    import keras
-
-    found = {id(tensor): value for tensor, value in zip(graph.inputs, inputs, strict=True)}
-    last = {id(tensor): call for call in graph.calls for tensor in call.inputs}
-    yield from ((tensor, found[id(tensor)]) for tensor in graph.inputs)
-    for call in graph.calls:
-        args, kwargs = _replaced((call.args, call.kwargs), found)
-        outputs = keras.tree.flatten(call.operation(*args, **kwargs))
-        found.update((id(tensor), value) for tensor, value in zip(call.outputs, outputs))
-        yield from zip(call.outputs, outputs)
-        for tensor in call.inputs:
-            if last[id(tensor)] is call:
-                found.pop(id(tensor), None)
-
-
-def rebuilt(model: Any, clone: Callable[[Any], Any], inputs: Any = None) -> Any:
-    """The same graph over other operations, as a new model of the same type and name that is not compiled.
-
-    Args:
-        model: A built Functional or Sequential model.
-        clone: Gives the new operation for one of its own, or a tuple of layers to be called one after another;
-            the same one each time it is asked for a shared layer.
-        inputs: New `keras.Input` tensors in the nest of the model's; None for ones like the model's.
-
-    Raises:
-        ModelError: The model is not built, is subclassed, or its class takes other arguments than
-            `keras.Model(inputs, outputs)`.
-    """
-    import keras
-
-    if inputs is None:
-        inputs = inputs_like(model, lambda tensor: tensor.shape)
-    if isinstance(model, keras.Sequential):
-        layers = [layer for each in model.layers for layer in _chain(clone(each))]
-        return keras.Sequential([*keras.tree.flatten(inputs), *layers], name=model.name)
-
-    def call(operation: Any, *args: Any, **kwargs: Any) -> Any:
-        first, *others = _chain(clone(operation))
-        value = first(*args, **kwargs)
-        for other in others:
-            value = other(value)
-        return value
-
-    outputs = keras.tree.pack_sequence_as(model.output, run(model, keras.tree.flatten(inputs), call))
-    try:
-        return type(model)(inputs, outputs, name=model.name)
-    except TypeError as error:
-        raise ModelError(
-            f"model {model.name!r} cannot be made anew, since {type(model).__name__} takes other arguments than "
-            f"keras.Model(inputs, outputs): {reason(error)}"
-        ) from error
-
-
-def _chain(operations: Any) -> tuple[Any, ...]:
-    return operations if isinstance(operations, tuple) else (operations,)
-
-
-def inputs_like(model: Any, shape: Callable[[Any], Any]) -> Any:
-    """New `keras.Input` tensors in the nest of a model's inputs, with the names and settings of its input layers.
-
-    Args:
-        model: A built Functional or Sequential model.
-        shape: Gives the new shape, batch first, for one of its inputs.
-
-    Raises:
-        ModelError: The model is not built, or is a subclassed model.
-    """
-    import keras
-
-    def like(tensor: Any) -> Any:
-        layer = tensor._keras_history.operation
-        return type(layer).from_config({**layer.get_config(), "batch_shape": shape(tensor)}).output
-
-    return keras.tree.map_structure(like, _functional(require_graph(model)).input)
-
-
-def _functional(model: Any) -> Any:
+def functional(model: Any) -> Any:
+    """The Functional model that a model with a graph is or, as a Sequential one, has: with inputs and outputs."""
     return getattr(model, "_functional", model)
+
+
+def input_layer(tensor: Any) -> Any:
+    """The layer that a model's input, a KerasTensor, comes from."""
+    return tensor._keras_history.operation
+
+
+def replaced(structure: Any, known: dict[int, Any]) -> Any:
+    """A nest of arguments with values in the place of tensors.
+
+    Args:
+        structure: The nest.
+        known: The value for each tensor in it, by the tensor's id.
+    """
+    import keras
+
+    def replace(leaf: Any) -> Any:
+        return known[id(leaf)] if isinstance(leaf, (Tensor, keras.KerasTensor)) else leaf
+
+    return keras.tree.map_structure(replace, structure)
 
 
 def _tensor(origin: Any) -> Tensor:
@@ -305,7 +243,7 @@ def _tensor(origin: Any) -> Tensor:
 def _level(model: Any, known: dict[int, Tensor], entries: list[tuple[Any, Tensor]]) -> Iterator[Call]:
     """The calls of a model whose inputs are known; what they give becomes known."""
     for each in calls(model):
-        args, kwargs = _replaced((each.args, each.kwargs), known)
+        args, kwargs = replaced((each.args, each.kwargs), known)
         if has_graph(each.operation):
             yield from _nested(each, list(_tensors((args, kwargs))), known, entries)
             continue
@@ -316,11 +254,11 @@ def _level(model: Any, known: dict[int, Tensor], entries: list[tuple[Any, Tensor
 def _nested(
     outer: Call, given: list[Tensor], known: dict[int, Tensor], entries: list[tuple[Any, Tensor]]
 ) -> Iterator[Call]:
-    functional = _functional(outer.operation)
-    entries.extend(zip(functional.inputs, given))
-    inside = {id(origin): tensor for origin, tensor in zip(functional.inputs, given)}
+    level = functional(outer.operation)
+    entries.extend(zip(level.inputs, given))
+    inside = {id(origin): tensor for origin, tensor in zip(level.inputs, given)}
     yield from _level(outer.operation, inside, entries)
-    made = (inside[id(origin)] for origin in functional.outputs)
+    made = (inside[id(origin)] for origin in level.outputs)
     known.update((id(origin), tensor) for origin, tensor in zip(outer.outputs, made))
 
 
@@ -330,12 +268,3 @@ def _tensors(structure: Any) -> Iterator[Any]:
     for leaf in keras.tree.flatten(structure):
         if isinstance(leaf, (Tensor, keras.KerasTensor)):
             yield leaf
-
-
-def _replaced(structure: Any, known: dict[int, Any]) -> Any:
-    import keras
-
-    def replace(leaf: Any) -> Any:
-        return known[id(leaf)] if isinstance(leaf, (Tensor, keras.KerasTensor)) else leaf
-
-    return keras.tree.map_structure(replace, structure)

@@ -9,9 +9,9 @@ from typing import Any
 import keras
 
 from tfkit import Data
-from tfkit.attach import deadline
 from tfkit.attach.attached import Attached
 from tfkit.attach.gradients import add_gradient, remove_gradient
+from tfkit.attach.training import train
 from tfkit.attach.variables import add_constraint, remove_constraint
 from tfkit.models import require_compiled
 
@@ -100,5 +100,4 @@ def constrain(model: keras.Model, data: Data, plan: Plan, epochs: int) -> None:
         for each in plan(model):
             each.apply()
         return
-    callbacks = [ConstrainedCallback(plan), *deadline.callbacks()]
-    require_compiled(model).fit(data.dataset("train"), epochs=epochs, shuffle=False, callbacks=callbacks, verbose=0)
+    train(require_compiled(model), data, epochs, [ConstrainedCallback(plan)])

@@ -63,9 +63,14 @@ def zero_share(variable: keras.Variable) -> float:
     return float((value == 0).mean()) if value.size else 0.0
 
 
+def is_depthwise(layer: object) -> bool:
+    """Whether a layer is a depthwise convolution, which takes each channel for itself."""
+    return isinstance(layer, _DEPTHWISE_LAYERS)
+
+
 def _chosen(model: keras.Model, exclude: tuple[str, ...], depthwise: bool) -> Iterator[keras.Variable]:
     for layer, name, variable in named_variables(model, exclude):
         # Keras calls the kernel of a depthwise layer "kernel", that of a separable one "depthwise_kernel".
-        is_depthwise = name == "depthwise_kernel" or (name == "kernel" and isinstance(layer, _DEPTHWISE_LAYERS))
-        if depthwise if is_depthwise else name in NAMES:
+        of_channels = name == "depthwise_kernel" or (name == "kernel" and is_depthwise(layer))
+        if depthwise if of_channels else name in NAMES:
             yield variable

@@ -57,7 +57,7 @@ class Shrink:
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    clusters: Annotated[int, Ge(2), Le(256), "Values that each kernel may have, zero among them."] = 16
+    clusters: Annotated[int, Ge(2), Le(256), "Values that each kernel may have, a pruned one's zero among them."] = 16
     exclude: Annotated[tuple[str, ...], "Layers to leave out, by name or type."] = ()
 
 
@@ -104,6 +104,7 @@ class Quantize:
     calibration: Annotated[int, Ge(1), "Rows of the train part that the ranges of activations are read from."] = 100
     timeout: Annotated[float, Gt(0), "Seconds that the converter may take."] = 600.0
     exclude: Annotated[tuple[str, ...], "Layers that keep 8 bits where bits is 4, by name or type."] = ()
+    bias_correction: Annotated[bool, "Whether biases make up for what rounding the weights adds to the mean."] = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ import tensorflow as tf
 from attach_models import X, Y, cosine, fit, l2, on_it, regression
 
 import tfkit
+from tfkit.attach.attached import Attached
 
 
 def require_as_new(model, before):
@@ -157,3 +158,44 @@ def test_a_model_saved_in_mid_fit_loads_and_goes_on(tmp_path):
     fit(loaded, [rate()], epochs=2)
     for one, other in zip(loaded.get_weights(), whole.get_weights()):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-7)
+
+
+class Finishing(Attached):
+    """Notes when it is installed, uninstalled and finished."""
+
+    def __init__(self, events):
+        super().__init__()
+        self.events = events
+
+    def install(self, model):
+        self.events.append("install")
+
+    def uninstall(self, model):
+        self.events.append("uninstall")
+
+    def finish(self, model):
+        assert model.stop_training is False
+        self.events.append("finish")
+
+
+def test_the_last_thing_comes_after_what_every_callback_does_at_its_end():
+    events = []
+    other = keras.callbacks.LambdaCallback(on_train_end=lambda logs: events.append("other"))
+    model = regression()
+    for _ in range(2):
+        fit(model, [Finishing(events), other], epochs=1)
+    assert events == ["install", "uninstall", "other", "finish"] * 2
+    del events[:]
+    with pytest.raises(ValueError, match="no"):
+        fit(model, [Finishing(events), Raising("on_epoch_begin", ValueError("no"))])
+    assert events == ["install", "uninstall"]
+
+
+def test_a_callback_that_is_called_by_hand_finishes_at_its_end():
+    events, model = [], regression()
+    model.stop_training = False
+    callback = Finishing(events)
+    callback.set_model(model)
+    callback.on_train_begin()
+    callback.on_train_end()
+    assert events == ["install", "uninstall", "finish"]

@@ -80,6 +80,64 @@ def test_attention_of_two_lengths():
     assert flops(model) == 2 * (projections + 5 * 7 * 2 * (3 + 4))
 
 
+def test_attention_is_read_by_the_names_of_its_arguments():
+    query, value, mask = keras.Input((5, 8)), keras.Input((7, 6)), keras.Input((5, 7), dtype="bool")
+    layer = layers.MultiHeadAttention(2, 3, value_dim=4)
+    named = layer(value=value, attention_mask=mask, query=query)
+    plain = keras.Model([query, value], layers.MultiHeadAttention(2, 3, value_dim=4)(query, value))
+    assert flops(keras.Model([query, value, mask], named)) == flops(plain)
+
+
+def merged(call, *shapes):
+    inputs = [keras.Input(shape) for shape in shapes]
+    return keras.Model(inputs, call(*inputs))
+
+
+PRODUCTS = {
+    "einsum": (lambda x, y: keras.ops.einsum("bij,bkj->bik", x, y), [(5, 8), (7, 8)], 5 * 8 * 7),
+    "einsum of dots": (
+        lambda x, y: keras.ops.einsum("...ij,...jk->...ik", x, y),
+        [(3, 5, 8), (3, 8, 7)],
+        3 * 5 * 8 * 7,
+    ),
+    "einsum by a constant": (lambda x: keras.ops.einsum("bij,jk->bik", x, np.ones((8, 2))), [(5, 8)], 5 * 8 * 2),
+    "a sum": (lambda x: keras.ops.einsum("bij->bi", x), [(5, 8)], 0),
+    "a constant from the left": (lambda x: keras.ops.matmul(np.ones((2, 5)), x), [(5, 8)], 2 * 5 * 8),
+    "dot": (lambda x: keras.ops.dot(x, np.ones((8, 3))), [(5, 8)], 5 * 8 * 3),
+    "tensordot": (lambda x: keras.ops.tensordot(x, np.ones((5, 8, 3)), 2), [(4, 5, 8)], 4 * 5 * 8 * 3),
+    "tensordot of axes": (lambda x: keras.ops.tensordot(x, np.ones((3, 5)), [[1], [1]]), [(5, 8)], 8 * 5 * 3),
+    "the layer": (lambda x, y: layers.Dot((2, 1))([x, y]), [(5, 8), (8, 3)], 5 * 8 * 3),
+    "the layer of rows": (lambda x, y: layers.Dot(1)([x, y]), [(8,), (8,)], 8),
+}
+
+
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_products_of_tensors(name):
+    call, shapes, macs = PRODUCTS[name]
+    assert flops(merged(call, *shapes)) == 2 * macs
+
+
+@pytest.mark.parametrize(
+    ("call", "match"),
+    [
+        (lambda x: keras.ops.einsum("bij,bkj,bkl->bil", x, x, x), r"\(Einsum\) of 3 operands"),
+        (lambda x: keras.ops.conv(x, np.ones((2, 8, 3))), r"\(Conv\), which multiplies matrices"),
+        (lambda x: keras.ops.tensordot(x, x, [[0], [0]]), r"\(Tensordot\) depend on a length that varies"),
+        (lambda x: keras.ops.einsum("bij,bkj->ik", x, x), r"\(Einsum\) depend on a length that varies"),
+    ],
+)
+def test_products_that_it_cannot_count_are_refused_by_name(call, match):
+    with pytest.raises(tfkit.ModelError, match=match):
+        flops(merged(call, (5, 8)))
+
+
+def test_a_product_along_an_open_length_is_refused():
+    x = keras.Input((None, 8))
+    model = keras.Model(x, keras.ops.einsum("bij,jk->bik", x, np.ones((8, 2))))
+    with pytest.raises(tfkit.ModelError, match=r"\(Einsum\) depend on a length that varies: its input is \(None, 8\)"):
+        flops(model)
+
+
 def test_attention_of_groups_of_heads():
     series = keras.Input((5, 8))
     model = keras.Model(series, layers.GroupQueryAttention(3, 4, 2)(series, series))

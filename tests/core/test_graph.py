@@ -1,29 +1,13 @@
-"""The graph of a model: its calls in order, nested models taken apart, run and built anew."""
+"""The graph of a model: its calls in order, nested models taken apart."""
 
 import keras
 import numpy as np
 import pytest
+from graph_models import nested
 from keras import layers
 
 import tfkit
-from tfkit.graph import calls, flattened, has_graph, keras_type, rebuilt, run, values
-
-RNG = np.random.default_rng(0)
-
-
-def nested():
-    """Two inputs in a dict, a shared nested model, an operator and a constant."""
-    keras.utils.set_random_seed(0)
-    inner_input = keras.Input((4,))
-    inner = keras.Model(inner_input, layers.Dense(3, name="shared")(inner_input) * 2.0, name="inner")
-    left, right = keras.Input((4,), name="left"), keras.Input((4,), name="right")
-    joined = layers.Concatenate(name="join")([inner(left), inner(right)])
-    outputs = {"sum": inner(left) + inner(right), "all": layers.Dense(2, name="head")(joined)}
-    return keras.Model({"left": left, "right": right}, outputs, name="outer")
-
-
-def rows():
-    return {name: RNG.normal(size=(5, 4)).astype("float32") for name in ("left", "right")}
+from tfkit.graph import calls, flattened, has_graph, keras_type
 
 
 def test_nested_models_are_taken_apart_and_each_call_has_its_own_tensors():
@@ -41,6 +25,28 @@ def test_nested_models_are_taken_apart_and_each_call_has_its_own_tensors():
     assert [each.shape for each in graph.outputs] == [(None, 2), (None, 3)]
 
 
+def test_makers_and_readers_are_those_of_each_call():
+    graph = flattened(nested())
+    assert set(graph.makers) == {tensor for call in graph.calls for tensor in call.outputs}
+    for call in graph.calls:
+        assert all(graph.makers[tensor] is call for tensor in call.outputs)
+        assert all(call in graph.readers[tensor] for tensor in call.inputs)
+    assert [len(graph.readers[tensor]) for tensor in graph.inputs] == [2, 2]
+    assert [graph.readers[tensor] for tensor in graph.outputs] == [[], []]
+
+
+def test_a_call_that_reads_a_tensor_twice_is_one_reader():
+    x = keras.Input((2,))
+    graph = flattened(keras.Model(x, layers.Multiply(name="square")([x, x])))
+    assert [call.operation.name for call in graph.readers[graph.inputs[0]]] == ["square"]
+
+
+def test_the_last_calls_are_those_before_each_output():
+    graph = flattened(nested())
+    found = graph.last(lambda call: isinstance(call.operation, layers.Dense))
+    assert sorted(call.operation.name for call in found) == ["head", "shared", "shared"]
+
+
 def test_arguments_have_the_names_of_the_operations_call():
     query, value = keras.Input((5, 8)), keras.Input((7, 8))
     attended = layers.MultiHeadAttention(2, 4)(query, key=value, value=value)
@@ -50,62 +56,6 @@ def test_arguments_have_the_names_of_the_operations_call():
         "value": 7,
         "key": 7,
     }
-
-
-def test_run_computes_what_the_model_computes():
-    model, x = nested(), rows()
-    found = run(model, [x["left"], x["right"]], lambda operation, *args, **kwargs: operation(*args, **kwargs))
-    expected = model(x)
-    np.testing.assert_allclose(found[0], expected["all"], atol=1e-6)
-    np.testing.assert_allclose(found[1], expected["sum"], atol=1e-6)
-
-
-def test_rebuilt_keeps_type_names_and_nests():
-    for model in (nested(), keras.Sequential([keras.Input((4,), name="x"), layers.Dense(2, name="d")], name="net")):
-        made = {}
-
-        def once(operation, made=made):
-            if operation not in made:
-                made[operation] = clone(operation)
-            return made[operation]
-
-        again = rebuilt(model, once)
-        again.set_weights(model.get_weights())
-        assert (type(again), again.name) == (type(model), model.name)
-        assert [each.name for each in again.layers] == [each.name for each in model.layers]
-        assert all(one is not other for one, other in zip(again.layers, model.layers))
-        x = rows()["left"] if isinstance(model, keras.Sequential) else rows()
-        keras.tree.map_structure(np.testing.assert_array_equal, again(x), model(x))
-
-
-class Trained(keras.Model):
-    """A Functional model with something of its own."""
-
-
-class Sized(keras.Model):
-    def __init__(self, size, **kwargs):
-        x = keras.Input((size,))
-        super().__init__(x, layers.Dense(2)(x), **kwargs)
-
-
-def clone(operation):
-    return type(operation).from_config(operation.get_config())
-
-
-def test_a_class_of_ones_own_is_kept_or_refused_by_name():
-    x = keras.Input((4,), name="x")
-    again = rebuilt(Trained(x, layers.Dense(2)(x), name="net"), clone)
-    assert (type(again), again.name, again.input.name) == (Trained, "net", "x")
-    with pytest.raises(tfkit.ModelError, match="'net' cannot be made anew, since Sized takes other arguments"):
-        rebuilt(Sized(4, name="net"), clone)
-
-
-def test_values_are_those_of_every_tensor():
-    model, x = nested(), rows()
-    graph = flattened(model)
-    found = dict(values(graph, [x["left"], x["right"]]))
-    assert set(found) == {*graph.inputs, *(tensor for call in graph.calls for tensor in call.outputs)}
-    np.testing.assert_allclose(found[graph.outputs[1]], model(x)["sum"], atol=1e-6)
 
 
 def test_a_subclassed_model_has_no_graph():

@@ -9,11 +9,9 @@ import pytest
 from ai_edge_litert.interpreter import Interpreter
 
 import tfkit
-from tfkit.pipeline import auto, candidates, moves, refine
-from tfkit.pipeline.arms import Arm, Trainer, power_of
+from tfkit.pipeline import auto, candidates, moves
+from tfkit.pipeline.arms import Trainer
 from tfkit.pipeline.copies import recompiled
-from tfkit.pipeline.front import pareto
-from tfkit.pipeline.proposals import Proposals
 
 KEYS = {"step", "metric", "parameters", "nonzero", "bytes", "gzip_bytes", "latency_p50_ms", "latency_p99_ms"}
 BUDGET = 40.0
@@ -119,7 +117,7 @@ def test_no_time_at_all_gives_the_source_back(task, tmp_path):
 
 
 @pytest.mark.slow
-def test_ctrl_c_keeps_what_was_found(task, tmp_path, no_files, monkeypatch):
+def test_ctrl_c_keeps_what_was_found_and_the_next_call_goes_on(task, tmp_path, no_files, monkeypatch):
     model, data = task
     measure, calls = candidates.Search.measure, []
 
@@ -132,9 +130,17 @@ def test_ctrl_c_keeps_what_was_found(task, tmp_path, no_files, monkeypatch):
     monkeypatch.setattr(candidates.Search, "measure", interrupted)
     found = tfkit.compress(model, "auto", data, max_drop=1.0, time_budget=100, directory=tmp_path)
     assert found.interrupted
-    assert len(found.candidates) == 2
     assert found.table[-1]["bytes"] == min(row["bytes"] for row in found.candidates)
     assert len((tmp_path / "candidates.jsonl").read_text().splitlines()) == 3
+    assert len(found.candidates) == 2
+    monkeypatch.setattr(candidates.Search, "measure", measure)
+    monkeypatch.setattr(auto, "_PATIENCE", 0)
+    before = (tmp_path / "candidates.jsonl").read_text()
+    after = tfkit.compress(model, "auto", data, max_drop=1.0, time_budget=100, directory=tmp_path)
+    assert (tmp_path / "candidates.jsonl").read_text().startswith(before)
+    assert [row["step"] for row in after.candidates[:2]] == [row["step"] for row in found.candidates]
+    looked = [json.dumps(row["settings"]) for row in after.candidates if row.get("epochs") == 1]
+    assert len(looked) == len(set(looked)) > 2
 
 
 @pytest.mark.slow
@@ -142,10 +148,10 @@ def test_what_a_compressor_refuses_is_written_down_and_passed_over(task, tmp_pat
     model, data = task
     arm = Trainer.arm
 
-    def refusing(self, values):
+    def refusing(self, values, start=None):
         if values.get("shrink") == 0.5:
             raise tfkit.ModelError("not this one")
-        return arm(self, values)
+        return arm(self, values, start)
 
     monkeypatch.setattr(Trainer, "arm", refusing)
     monkeypatch.setattr(moves, "space", moves.ladder)
@@ -184,52 +190,25 @@ def test_the_rate_falls_to_zero_from_the_sources(task):
     assert rates == pytest.approx([0.01, 0.005, 0.0], abs=1e-9)
 
 
-def test_the_front_is_that_of_a_brute_force():
-    generator = np.random.default_rng(0)
-    rows = [
-        {"bytes": int(b), "metric": float(m)} for b, m in zip(generator.integers(0, 30, 200), generator.random(200))
-    ]
-    for better in (True, False):
-        sign = 1 if better else -1
+def test_dropout_is_a_setting_where_the_source_has_any(task):
+    def names(drops):
+        return {each.name for each in moves.space(moves.MOVES, "size", drops=drops).space}
 
-        def beats(other, row, sign=sign):
-            no_worse = other["bytes"] <= row["bytes"] and sign * other["metric"] >= sign * row["metric"]
-            return no_worse and (other["bytes"] < row["bytes"] or other["metric"] != row["metric"])
-
-        expected = [row for row in rows if not any(beats(other, row) for other in rows)]
-        found = pareto(rows, "bytes", higher_is_better=better)
-        assert sorted(map(tuple, map(dict.items, found))) == sorted(map(tuple, map(dict.items, expected)))
-        assert [row["bytes"] for row in found] == sorted(row["bytes"] for row in found)
+    assert names(True) - names(False) == {"dropout"}
+    assert moves.ladder(moves.MOVES, "size", drops=True).values["dropout"] == 0.0
+    assert not moves.has_dropout(task[0])
+    dropping = keras.Sequential([keras.Input((2,)), keras.layers.Dropout(0.5)])
+    assert moves.has_dropout(dropping)
+    assert moves.told({"shrink": 0.5, "multiple_of": 1, "dropout": 0.0}) == "shrink 0.5, without dropout"
 
 
-def test_epochs_to_come_of_a_power_law():
-    # A loss of 0.16 / sqrt(epochs) is at 0.01 after 256 epochs.
-    arm = Arm({}, None, epochs=16, drops=[(4, 0.08), (16, 0.04)])
-    assert power_of(arm.drops) == pytest.approx(0.5)
-    assert arm.epochs_to(0.01) == pytest.approx(256 - 16)
-    assert Arm({}, None, epochs=4, drops=[(4, 0.005)]).epochs_to(0.01) == 0.0
-
-
-def test_an_oracle_proposes_every_strength_once_and_takes_failures(tmp_path):
-    installed = tuple(move for move in moves.MOVES if move.compressor == "prune")
-    proposals = Proposals([("grid", moves.ladder(installed, "size"))], tmp_path / "search", 0)
-    seen = []
-    while (values := proposals.next()) is not None:
-        seen.append(values["prune"])
-        proposals.tell(None if values["prune"] == 0.75 else 1.0)
-    assert seen == [0.5, 0.75, 0.9]
-
-
-def test_a_strength_between_the_last_that_held_and_the_first_that_did_not():
-    def arm(ratio, drop):
-        return Arm({"shrink": ratio, "multiple_of": 1}, None, epochs=1, drops=[(1, drop)])
-
-    class Search:
-        max_drop = 0.01
-        arms = [arm(0.3, 0.0), arm(0.7, 0.2)]
-
-    assert refine.between(Search())["shrink"] == 0.5
-    Search.arms = [arm(0.3, 0.0), arm(0.35, 0.02)]
-    assert refine.between(Search()) is None
-    Search.arms = [arm(0.3, 0.05)]
-    assert refine.between(Search())["shrink"] == pytest.approx(0.15)
+def test_an_arm_is_trained_with_its_share_of_the_dropout(task, tmp_path, monkeypatch):
+    source = keras.Sequential([*[keras.Input((12,)), keras.layers.Dropout(0.5, name="drop")], keras.layers.Dense(3)])
+    source.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    trainer, seen = Trainer(source, task[1], tmp_path), []
+    monkeypatch.setattr(Trainer, "_trained", lambda self, model, *_: seen.append(model.get_layer("drop").rate) or model)
+    for factor in (0.0, 0.5, 1.0):
+        arm = trainer.arm({"dropout": factor})
+        trainer.train(arm, 1, time.monotonic() + 60)
+        assert arm.model.get_layer("drop").rate == 0.5
+    assert seen == [0.0, 0.25, 0.5]

@@ -111,6 +111,15 @@ def test_a_time_budget_that_is_spent_begins_no_step(toy, task):
     assert len(tfkit.compress(model, ["scale"], data, time_budget=0.0).table) == 1
 
 
+def test_a_training_that_the_time_budget_cuts_short_is_said(task, capsys):
+    model, data = task
+    found = tfkit.compress(model, ["distill"], data, epochs=100_000, time_budget=4.0)
+    assert "its training was cut short by the time budget" in found.table[1]["notes"]
+    assert "distill was cut short by the time budget" in capsys.readouterr().err
+    # Nothing that takes seconds begins after that.
+    assert "signature_p50_ms" not in found.table[0]
+
+
 def test_a_copy_is_compiled_alike_with_a_fresh_optimizer(task):
     model, data = task
     copy = compiled_copy(model)

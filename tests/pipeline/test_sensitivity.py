@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 import tfkit
+from tfkit.pipeline.rows import Yardstick
 from tfkit.pipeline.sensitivity import pruned, rounded, sensitivity
 
 
@@ -70,3 +71,22 @@ def test_a_model_without_kernels_is_refused(task):
     model = keras.Sequential([keras.Input((6,)), keras.layers.Rescaling(2.0)])
     with pytest.raises(tfkit.ModelError, match="has no kernel"):
         sensitivity(model, task[1])
+
+
+def test_each_channel_of_a_depthwise_kernel_has_a_scale(monkeypatch):
+    model = keras.Sequential([keras.Input((6, 6, 2)), keras.layers.DepthwiseConv2D(3, name="depthwise")])
+    model.add(keras.layers.GlobalAveragePooling2D())
+    model.add(keras.layers.Softmax())
+    values = np.random.default_rng(0).normal(size=(3, 3, 2, 1)) * np.array([0.01, 1.0])[:, None]
+    model.layers[0].kernel.assign(values)
+    seen, outputs = [], Yardstick.outputs
+
+    def recorded(self, subject):
+        seen.append(model.layers[0].kernel.numpy())
+        return outputs(self, subject)
+
+    monkeypatch.setattr(Yardstick, "outputs", recorded)
+    data = tfkit.Data((np.ones((4, 6, 6, 2)), np.zeros(4, "int64")))
+    sensitivity(model, data, sparsities=[], bits=[4])
+    step = np.abs(values).max(axis=(0, 1, 3), keepdims=True) / 7
+    np.testing.assert_allclose(seen[-1], np.round(values / step) * step, rtol=1e-5)

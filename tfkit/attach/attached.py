@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import keras
@@ -15,8 +16,9 @@ class Attached(keras.callbacks.Callback):
     It ends with the last epoch, with an exception in a step or in any callback, or with Ctrl-C there; what
     an exception in another callback's `on_train_begin` leaves is removed in the first step of the next fit.
 
-    Subclasses implement `install` and `uninstall`. The train function is traced anew after both:
-    Keras keeps the old graph otherwise and the change would have no effect.
+    Subclasses implement `install` and `uninstall`, and `finish` where there is a last thing to do. The train
+    function is traced anew after the first two: Keras keeps the old graph otherwise and the change would have no
+    effect.
     """
 
     def __init__(self) -> None:
@@ -31,6 +33,9 @@ class Attached(keras.callbacks.Callback):
         """Puts back everything that `install` changed."""
         raise NotImplementedError
 
+    def finish(self, model: keras.Model) -> None:
+        """Called once a fit is whole, after what every callback does at its end, such as restoring weights."""
+
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._remove()
         with Guard.of(self.model) as guard:
@@ -40,7 +45,10 @@ class Attached(keras.callbacks.Callback):
             guard.retrace()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        guard = self._guard
         self._remove()
+        if guard is not None:
+            guard.at_end(functools.partial(self.finish, guard.model))
 
     def _remove(self) -> None:
         """Takes off what is on a model, if anything."""

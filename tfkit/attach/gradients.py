@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfkit.attach.methods import functions_of, remove_from_method, wrap_method
 from tfkit.attach.optimizers import inner_optimizer
 
 Function = Callable[[Any], Any]
@@ -25,35 +26,37 @@ def add_gradient(optimizer: Any, variable: keras.Variable, function: Function) -
         function: From a dense gradient to another of the same shape and dtype.
     """
     inner = inner_optimizer(optimizer)
-    if not isinstance(vars(inner).get("apply"), _Apply):
-        inner.apply = _Apply(inner.apply)
-    inner.apply.attached.append((variable, function))
+    gradients = _on(inner)
+    if gradients is None:
+        gradients = _Gradients(inner)
+        wrap_method(inner, "apply", gradients)
+    gradients.attached.append((variable, function))
 
 
 def remove_gradient(optimizer: Any, variable: keras.Variable, function: Function) -> None:
     """Removes what `add_gradient` added; the last one to go leaves the optimizer as it was."""
     inner = inner_optimizer(optimizer)
-    apply = vars(inner).get("apply")
-    if not isinstance(apply, _Apply):
+    gradients = _on(inner)
+    if gradients is None:
         return
     # Variables compare by value.
-    apply.attached = [each for each in apply.attached if each[0] is not variable or each[1] is not function]
-    if not apply.attached:
-        del inner.apply
+    left = [each for each in gradients.attached if each[0] is not variable or each[1] is not function]
+    gradients.attached = left
+    if not left:
+        remove_from_method(inner, "apply", gradients)
 
 
-class _Apply:
-    """The `apply` of an optimizer, given other gradients."""
+class _Gradients:
+    """Stands around the `apply` of an optimizer, and gives it other gradients."""
 
-    def __init__(self, original: Callable[..., Any]) -> None:
-        self.original = original
+    def __init__(self, optimizer: Any) -> None:
         self.attached: list[tuple[keras.Variable, Function]] = []
+        self._optimizer = optimizer
 
-    def __call__(self, grads: Sequence[Any], trainable_variables: Sequence[Any] | None = None) -> Any:
-        if trainable_variables is None:
-            trainable_variables = self.original.__self__._trainable_variables  # type: ignore[attr-defined]
-        variables = list(trainable_variables)
-        return self.original([self._of(*each) for each in zip(grads, variables)], variables)
+    def __call__(self, apply: Callable[..., Any], grads: Sequence[Any], trainable_variables: Any = None) -> Any:
+        given = self._optimizer._trainable_variables if trainable_variables is None else trainable_variables
+        variables = list(given)
+        return apply([self._of(*each) for each in zip(grads, variables)], variables)
 
     def _of(self, gradient: Any, variable: Any) -> Any:
         functions = [function for owner, function in self.attached if owner is variable]
@@ -63,3 +66,7 @@ class _Apply:
         for function in functions:
             gradient = function(gradient)
         return gradient
+
+
+def _on(optimizer: Any) -> _Gradients | None:
+    return next((each for each in functions_of(optimizer, "apply") if isinstance(each, _Gradients)), None)

@@ -33,10 +33,13 @@ class Guard:
     def __init__(self, model: keras.Model) -> None:
         self.model = model
         self.attached: list[Attached] = []
+        self._last: list[Callable[[], None]] = []
         self._fit = _fit(model)
         self._callbacks = _running_callbacks()
         for name in _methods(self._callbacks):
             setattr(self._callbacks, name, self._watched(getattr(self._callbacks, name)))
+        if self._callbacks is not None:
+            self._callbacks.on_train_end = self._then_last(self._callbacks.on_train_end)
 
     @classmethod
     def of(cls, model: keras.Model) -> Guard:
@@ -65,6 +68,13 @@ class Guard:
         self.model.train_function = None
         if not self.attached:
             self._unwatch()
+
+    def at_end(self, function: Callable[[], None]) -> None:
+        """Calls a function when every callback has had its `on_train_end`: at once if nothing calls them together."""
+        if self._callbacks is None:
+            function()
+        else:
+            self._last.append(function)
 
     def release(self) -> None:
         """Takes everything off, the last part first."""
@@ -97,6 +107,14 @@ class Guard:
                 return method(*args, **kwargs)
 
         return watched
+
+    def _then_last(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        def ended(*args: Any, **kwargs: Any) -> Any:
+            method(*args, **kwargs)
+            while self._last:
+                self._last.pop(0)()
+
+        return ended
 
 
 class _Step:

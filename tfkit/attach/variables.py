@@ -102,24 +102,36 @@ def excluded(layer: keras.layers.Layer, exclude: Iterable[str]) -> bool:
 
 
 def layers_named(model: keras.Model, names: Iterable[str]) -> list[keras.layers.Layer]:
-    """The layers of a model, those inside others too, that have one of these names or types.
+    """The layers of a model that have one of these names or types, and all that is in them, each once.
 
     Raises:
         ModelError: No layer has one of the names.
+
+    Example:
+        >>> inner = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, name="in")], name="nested")
+        >>> model = keras.Sequential([keras.Input((2,)), inner, keras.layers.Dense(1, name="out")])
+        >>> [layer.name for layer in layers_named(model, ("nested",)) if layer.weights]
+        ['nested', 'in']
     """
     _check_names(model, wanted := frozenset(names))
-    return [layer for layer in _flattened(model, frozenset(), set()) if excluded(layer, wanted)]
+    seen: set[int] = set()
+    return [each for layer in layers_in(model) if excluded(layer, wanted) for each in _flattened(layer, (), seen)]
+
+
+def layers_in(layer: keras.layers.Layer) -> list[keras.layers.Layer]:
+    """A layer and those inside it, of nested models and wrappers too, each once."""
+    return list(_flattened(layer, (), set()))
 
 
 def _check_names(model: keras.Model, exclude: frozenset[str]) -> None:
-    layers = list(_flattened(model, frozenset(), set()))
+    layers = layers_in(model)
     for name in sorted(exclude):
         if not any(excluded(layer, (name,)) for layer in layers):
             known = {known for layer in layers[1:] for known in (layer.name, type(layer).__name__)}
             raise ModelError(f"exclude names {name!r}, and no layer has that name or type{suggest(name, known)}")
 
 
-def _flattened(layer: keras.layers.Layer, exclude: frozenset[str], seen: set[int]) -> Iterator[keras.layers.Layer]:
+def _flattened(layer: keras.layers.Layer, exclude: Iterable[str], seen: set[int]) -> Iterator[keras.layers.Layer]:
     """A layer and those inside it, but for the excluded: an LSTM's kernels belong to the LSTMCell in it."""
     if id(layer) in seen or excluded(layer, exclude):
         return

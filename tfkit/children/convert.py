@@ -41,7 +41,7 @@ def to_litert(
         bits: Bits of the weights: 4, 8, 16, or None for float32.
         activations: Bits of what is computed: 8, 16, or None for float.
         calibration: An .npz file of input rows by name, or None.
-        kept: An .npz file of kernels that keep 8 bits where bits is 4, or None.
+        kept: An .npz file of kernels by name that keep 8 bits where bits is 4, or None.
 
     Returns:
         False if it cannot be done with an open batch, because of a loop in it; the file is not written then.
@@ -78,11 +78,11 @@ def _rows(calibration: str) -> Iterator[dict[str, np.ndarray]]:
         yield {name: array[row : row + 1] for name, array in arrays.items()}
 
 
-def _arrays(path: str | None) -> list[np.ndarray]:
+def _arrays(path: str | None) -> dict[str, np.ndarray]:
     if path is None:
-        return []
+        return {}
     with np.load(path) as file:
-        return list(file.values())
+        return dict(file)
 
 
 def _reason(error: Exception) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ def four_bits(
     *,
     activations: int | None,
     rows: Iterable[Mapping[str, np.ndarray]],
-    kept: Sequence[np.ndarray] = (),
+    kept: Mapping[str, np.ndarray] = MappingProxyType({}),
 ) -> bytes:
     """A float .tflite with 4-bit weights; small kernels and those of other operations get 8 bits.
 
@@ -35,10 +36,10 @@ def four_bits(
         content: The float file's bytes.
         activations: Bits of the activations, 8 or 16; None for floats.
         rows: Batches of input by name, from which the ranges of integer activations are read.
-        kept: Kernels as Keras has them that keep 8 bits.
+        kept: Kernels as Keras has them that keep 8 bits, by a number and the variable's path, such as "0/out/kernel".
 
     Raises:
-        ConversionError: ai-edge-quantizer is not installed.
+        ConversionError: ai-edge-quantizer is not installed, or one of `kept` is not in the file as it was.
     """
     try:
         from ai_edge_quantizer.quantizer import Quantizer
@@ -46,7 +47,8 @@ def four_bits(
         raise ConversionError(explain_missing("a conversion to 4-bit weights", error)) from error
     if activations is None:
         content = with_lookups(content)
-    recipe = _recipe(content, activations, kept)
+    _check_found(content, activations, kept)
+    recipe = _recipe(content, activations, list(kept.values()))
     quantizer = Quantizer(bytearray(content), recipe.get_quantization_recipe())
     ranges = None if activations is None else _ranges(content, recipe, rows)
     made = quantizer.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
@@ -96,6 +98,31 @@ def _kernels(content: bytes, activations: int | None) -> Iterator[tuple[str, Any
                 yield files.get_op_scope(each, graph.tensors), operation, np.asarray(kernel)
 
 
+def _check_found(content: bytes, activations: int | None, kept: Mapping[str, np.ndarray]) -> None:
+    """Refuses a file in which a kernel that is to keep 8 bits may get 4, since it is not known again."""
+    if not kept:
+        return
+    large = {kernel.size for _, _, kernel in _kernels(content, activations) if kernel.size >= SMALL}
+    constants = list(_constants(content))
+    for name, kernel in kept.items():
+        if kernel.size in large and not any(is_same(kernel, each) for each in constants):
+            raise ConversionError(
+                f"{name.partition('/')[2]!r} of shape {kernel.shape} is to keep 8 bits, and the converter has made "
+                "something else of it, which cannot be told from other kernels; leave its layer out of exclude"
+            )
+
+
+def _constants(content: bytes) -> Iterator[np.ndarray]:
+    from ai_edge_quantizer.utils import tfl_flatbuffer_utils as files
+
+    model = files.read_model(bytearray(content))
+    for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            value = files.get_tensor_data(tensor, model.buffers)
+            if value is not None and np.size(value) >= SMALL:
+                yield np.asarray(value)
+
+
 def is_same(keras: np.ndarray, lite: np.ndarray) -> bool:
     """Whether a kernel of Keras became one of LiteRT: equal up to a factor for each output channel.
 
@@ -103,17 +130,28 @@ def is_same(keras: np.ndarray, lite: np.ndarray) -> bool:
     layer. A folded BatchNormalization multiplies channels.
 
     Args:
-        keras: Output channels last.
-        lite: Output channels first; those of an embedding lookup as in Keras.
+        keras: Output channels last, in several axes of attention; before the last of a transposed convolution.
+        lite: Output channels first; last of a depthwise convolution, those of an embedding lookup as in Keras.
     """
-    if keras.size != lite.size:
+    if keras.size != lite.size or lite.ndim < 2:
         return False
-    ways = (np.moveaxis(keras, -1, 0), keras)
-    return any(way.reshape(-1).shape == lite.reshape(-1).shape and _are_parallel(way, lite) for way in ways)
+    rows = (lite.reshape(len(lite), -1), lite.reshape(-1, lite.shape[-1]).T)
+    return any(one.shape == other.shape and _are_parallel(one, other) for one in _matrices(keras) for other in rows)
+
+
+def _matrices(kernel: np.ndarray) -> Iterator[np.ndarray]:
+    """The ways to see a kernel as a matrix with an output channel in each row."""
+    yield kernel.reshape(len(kernel), -1)
+    if kernel.ndim > 2:
+        yield np.moveaxis(kernel, -2, 0).reshape(kernel.shape[-2], -1)
+    for inputs in range(1, kernel.ndim):
+        yield kernel.reshape(int(np.prod(kernel.shape[:inputs])), -1).T
 
 
 def _are_parallel(one: np.ndarray, other: np.ndarray) -> bool:
-    rows: list[Any] = [each.reshape(len(other), -1).astype("float64") for each in (one, other)]
+    if one.shape[1] == 1:  # any two numbers are parallel
+        return np.allclose(one, other, rtol=1e-4)
+    rows: list[Any] = [each.astype("float64") for each in (one, other)]
     lengths = [np.linalg.norm(each, axis=1) for each in rows]
     cosines = np.abs((rows[0] * rows[1]).sum(axis=1))
     return bool(np.all(np.abs(cosines - lengths[0] * lengths[1]) <= 1e-4 * lengths[0] * lengths[1] + 1e-12))

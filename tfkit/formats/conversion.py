@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,9 @@ def convert(
     calibration: Any = None,
     check: Any = None,
     timeout: float = 600.0,
-    exclude: Sequence[str] = (),
+    exclude: Sequence[Any] = (),
+    label: str | None = None,
+    during: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext,
 ) -> Conversion:
     """Converts a model to LiteRT, whole and compared with the model or not at all.
 
@@ -95,7 +98,10 @@ def convert(
         check: Rows of real input on which the file is compared with the model; None takes the rows of
             `calibration`, or random input where there are none.
         timeout: Seconds that the converter may take.
-        exclude: Layers whose kernels keep 8 bits where bits is 4, by name or type.
+        exclude: What keeps 8 bits where bits is 4: layers, with all their kernels, by name or type, and variables.
+        label: What errors call the precision; None for its own name.
+        during: Gives a context in which the model is converted, such as one that changes its biases; it is
+            compared with the file as it is outside of it.
 
     Raises:
         ParameterError: There is no such pair of bits and activations, or the path cannot be written.
@@ -104,7 +110,8 @@ def convert(
         ConversionError: The converter refuses the model, crashes or takes too long.
         VerificationError: The file computes something else than the model.
     """
-    label = precision(bits, activations)
+    own = precision(bits, activations)
+    label = own if label is None else label
     if activations is not None and calibration is None:
         raise DataError(f"{label} takes the ranges of activations from real rows: pass calibration=")
     path = _writable(Path(path))
@@ -112,31 +119,69 @@ def convert(
     named = NamedModel(model, sample=sample)
     rows = random_inputs(named.signature) if sample is None else named.arrange(as_arrays(sample))
     calibrating = None if activations is None else named.arrange(as_arrays(calibration))
-    kept = _kernels_of(model, exclude)
+    job = _Job(named, bits, activations, label, calibrating, _kernels_of(model, exclude), timeout)
     with _aside(path) as aside:
-        what = f"converting model {model.name!r} to {label} LiteRT"
-        try:
-            _write(
-                named,
-                aside,
-                bits=bits,
-                activations=activations,
-                calibration=calibrating,
-                kept=kept,
-                what=what,
-                timeout=timeout,
-            )
-        except ConversionError as error:
-            error.args = (f"{error}{conversion_hint(model) or _advice(named, activations, str(error))}",)
-            raise
-        found = _compare(named, LiteRT(aside), rows)
-        if found.far:
-            way_out = "; bits=8 is closer" if bits == 4 else _FLOAT if activations is not None else ""
-            raise VerificationError(
-                f"the {label} file does not compute what model {model.name!r} does: {found}"
-                f"{conversion_hint(model) or way_out}"
-            )
+        with during():
+            job.write(aside)
+        found = job.compare(aside, rows)
     return Conversion(path, found)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is converted, and to what."""
+
+    named: NamedModel
+    bits: int | None
+    activations: int | None
+    label: str
+    calibration: Mapping[str, Any] | None
+    kept: Mapping[str, Any] | None
+    timeout: float
+
+    def write(self, path: Path) -> None:
+        """Writes the file, with an open batch if that can be done."""
+        what = f"converting model {self.named.keras.name!r} to {self.label} LiteRT"
+        try:
+            if not any(self._written(path, batch, what) for batch in self._batches()):
+                raise ConversionError(f"{what} failed: it has a loop that LiteRT cannot run")
+        except ConversionError as error:
+            hint = conversion_hint(self.named.keras) or _advice(self.named, self.activations, str(error))
+            error.args = (f"{error}{hint}",)
+            raise
+
+    def compare(self, path: Path, rows: Mapping[str, Any]) -> Fidelity:
+        """How near the file's outputs are to the model's; refused where they are far."""
+        found = _compare(self.named, LiteRT(path), rows)
+        if found.far:
+            way_out = "; bits=8 is closer" if self.bits == 4 else _FLOAT if self.activations is not None else ""
+            raise VerificationError(
+                f"the {self.label} file does not compute what model {self.named.keras.name!r} does: {found}"
+                f"{conversion_hint(self.named.keras) or way_out}"
+            )
+        return found
+
+    def _batches(self) -> tuple[int | None, ...]:
+        return (1,) if _looping(self.named.keras) else (None, 1)
+
+    def _written(self, path: Path, batch: int | None, what: str) -> bool:
+        """Whether the converter can do it with batches of this size; it writes the file then."""
+        with tempfile.TemporaryDirectory(prefix="tfkit-convert-") as folder:
+            _save(self.named, Path(folder, "saved_model"), batch)
+            done: bool = child.call(
+                "tfkit.children.convert:to_litert",
+                timeout=self.timeout,
+                what=what,
+                saved_model=Path(folder, "saved_model"),
+                path=path.resolve(),
+                inputs=[each.name for each in self.named.signature.inputs],
+                outputs=[each.name for each in self.named.signature.outputs],
+                bits=self.bits,
+                activations=self.activations,
+                calibration=_saved_arrays(self.calibration, Path(folder, "calibration.npz")),
+                kept=_saved_arrays(self.kept, Path(folder, "kept.npz")),
+            )
+            return done
 
 
 def _writable(path: Path) -> Path:
@@ -158,39 +203,6 @@ def _aside(path: Path) -> Iterator[Path]:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
-
-
-def _write(
-    named: NamedModel,
-    path: Path,
-    *,
-    bits: int | None,
-    activations: int | None,
-    calibration: Mapping[str, Any] | None,
-    kept: Mapping[str, Any] | None,
-    what: str,
-    timeout: float,
-) -> None:
-    """Writes the file, with an open batch if that can be done."""
-    for batch in (1,) if _looping(named.keras) else (None, 1):
-        with tempfile.TemporaryDirectory(prefix="tfkit-convert-") as folder:
-            _save(named, Path(folder, "saved_model"), batch)
-            done = child.call(
-                "tfkit.children.convert:to_litert",
-                timeout=timeout,
-                what=what,
-                saved_model=Path(folder, "saved_model"),
-                path=path.resolve(),
-                inputs=[each.name for each in named.signature.inputs],
-                outputs=[each.name for each in named.signature.outputs],
-                bits=bits,
-                activations=activations,
-                calibration=_saved_arrays(calibration, Path(folder, "calibration.npz")),
-                kept=_saved_arrays(kept, Path(folder, "kept.npz")),
-            )
-        if done:
-            return
-    raise ConversionError(f"{what} failed: it has a loop that LiteRT cannot run")
 
 
 def _save(named: NamedModel, folder: Path, batch: int | None) -> None:
@@ -221,14 +233,18 @@ def _saved_arrays(arrays: Mapping[str, Any] | None, path: Path) -> Path | None:
     return path
 
 
-def _kernels_of(model: Any, layers: Sequence[str]) -> dict[str, Any] | None:
-    """The weights of two dimensions and more of layers by name or type, and of what is inside them."""
-    if not layers:
+def _kernels_of(model: Any, exclude: Sequence[Any]) -> dict[str, Any] | None:
+    """The weights of two dimensions and more among variables, and in layers by name or type and what is inside them."""
+    if not exclude:
         return None
     from tfkit.attach.variables import layers_named
 
-    found = [weight for layer in layers_named(model, layers) for weight in layer.weights if len(weight.shape) > 1]
-    return {f"kernel_{position}": weight.numpy() for position, weight in enumerate(found)}
+    layers = layers_named(model, [each for each in exclude if isinstance(each, str)])
+    variables = [each for each in exclude if not isinstance(each, str)]
+    found = {id(each): each for each in (*variables, *(weight for layer in layers for weight in layer.weights))}
+    kernels = [each for each in found.values() if len(each.shape) > 1]
+    # The paths of two variables may be equal.
+    return {f"{position}/{kernel.path}": kernel.numpy() for position, kernel in enumerate(kernels)}
 
 
 @contextlib.contextmanager

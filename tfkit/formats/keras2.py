@@ -8,6 +8,8 @@ from typing import Any
 from tfkit.formats.keras2_layers import Config, modern_input, modern_layer
 
 _MODELS = ("Sequential", "Functional", "Model")
+# As Keras 3 writes it.
+_IN_KERAS_3 = {"module": "keras.src.models.functional", "registered_name": "Functional"}
 
 
 def modern_model(config: Config) -> Config:
@@ -99,7 +101,13 @@ def _layer(layer: Config) -> Config:
         return modern_model(layer)
     if layer["class_name"] == "InputLayer":
         return {**layer, "config": modern_input(layer["config"])}
-    return modern_layer(layer)
+    return modern_layer(layer, _inside)
+
+
+def _inside(layer: Config) -> Config:
+    """The entry of what a wrapper or a recurrent layer holds, which Keras 3 finds by its module."""
+    made = _layer(layer)
+    return {**made, **_IN_KERAS_3} if made["class_name"] == "Functional" else made
 
 
 def _first_calls(own: Config) -> dict[str, int]:

@@ -9,6 +9,8 @@ from typing import Any
 from tfkit.errors import ModelError
 
 Config = dict[str, Any]
+# From the entry of a layer or model to its entry as Keras 3 reads it.
+Translate = Callable[[Config], Config]
 
 _HARD_SIGMOID = {
     "module": "tfkit.formats.keras2_activations",
@@ -34,6 +36,7 @@ _WITHOUT = {
     "key_shape": _ANY,
     "query_shape": _ANY,
     "renorm": False,
+    "reverse_state_order": False,
     "softmax_robust_masking": False,
     "time_major": False,
     "type_spec": _ANY,
@@ -45,7 +48,9 @@ _KERNEL = ("kernel_initializer", "kernel_regularizer", "kernel_constraint")
 _OTHER_KERNELS = ("DepthwiseConv1D", "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D")
 _BASE = {"name", "trainable", "dtype", "activity_regularizer"}
 # A Lambda's arguments are Keras's own affair.
-_AS_THEY_ARE = ("Lambda", "RNN", "StackedRNNCells", "TextVectorization", "StringLookup", "IntegerLookup")
+_AS_THEY_ARE = ("Lambda", "TextVectorization", "StringLookup", "IntegerLookup")
+# Arguments that are a layer, or a list of them: what wrappers call, and the cells of recurrent layers.
+_LAYERS = ("layer", "backward_layer", "cell", "cells")
 _GONE = {
     "TFOpLambda": "a TensorFlow function in a graph of Keras 2",
     "SlicingOpLambda": "a slice in a graph of Keras 2",
@@ -58,11 +63,12 @@ _GONE = {
 }
 
 
-def modern_layer(layer: Config) -> Config:
+def modern_layer(layer: Config, inside: Translate | None = None) -> Config:
     """A layer's entry in a model's configuration as Keras 3 reads it.
 
     Args:
         layer: The entry: class_name, config, and what else stands there, which stays.
+        inside: Translates the entries of layers in it, which may be models; None takes them for layers.
 
     Raises:
         ModelError: Keras 3 has no such layer, or has not what it is set to; the text names it.
@@ -82,7 +88,8 @@ def modern_layer(layer: Config) -> Config:
         name, config = _RENAMED[name](config)
     if name not in _AS_THEY_ARE:
         config = _known(name, config)
-    return {**layer, "class_name": name, "config": {key: _value(key, value) for key, value in config.items()}}
+    values = {key: _value(key, value, inside or modern_layer) for key, value in config.items()}
+    return {**layer, "class_name": name, "config": values}
 
 
 def modern_input(config: Config) -> Config:
@@ -119,13 +126,13 @@ def _arguments(layer: type) -> set[str]:
     return _BASE.union(*(inspect.signature(each.__init__).parameters for each in own))  # type: ignore[misc]
 
 
-def _value(key: str, value: Any) -> Any:
+def _value(key: str, value: Any, inside: Translate) -> Any:
     if key.endswith("activation") and _function_name(value) == "hard_sigmoid":
         return _HARD_SIGMOID
     if key == "dtype" and isinstance(value, dict):
         return value["config"]["name"]
-    if key in ("layer", "backward_layer") and isinstance(value, dict):
-        return modern_layer(value)
+    if key in _LAYERS and isinstance(value, (dict, list)):
+        return inside(value) if isinstance(value, dict) else [inside(each) for each in value]
     if key == "axis" and isinstance(value, list) and len(value) == 1:
         return value[0]
     return value

@@ -2,10 +2,11 @@
 
 Cheap things first. The source is quantized in every way there is, which takes a conversion each. A
 searcher's oracle then gives strengths (a ladder of one compressor, then all of them together); each is
-cut out of the source, trained for a few epochs with the source as its teacher, converted and measured.
+cut out of the source, trained for a few epochs with the source as its teacher and with less dropout or
+none, converted and measured.
 That figure is a lower bound, so the rest of the time goes to training: always to the smallest arm that
-is predicted to come within the bound in the time that is left, twice as long each time, and to a
-milder one when the prediction fails. At the end the best arms are converted in the other ways too, and
+is predicted to come within the bound in the time that is left, longer each time. What came within it is
+cut again, a little further, and trained on. At the end the best arms are converted in the other ways too, and
 those that then lose too much are trained with quantized weights.
 """
 
@@ -22,21 +23,25 @@ from tfkit.data import Data
 from tfkit.interrupt import heard_interrupts
 from tfkit.pipeline import moves
 from tfkit.pipeline.arms import Arm, Trainer, timed
-from tfkit.pipeline.candidates import JOURNAL, Candidate, Search
+from tfkit.pipeline.candidates import Candidate, Search
 from tfkit.pipeline.clock import Clock
-from tfkit.pipeline.copies import compiled_copy, saved
+from tfkit.pipeline.copies import saved
 from tfkit.pipeline.front import pareto
+from tfkit.pipeline.journal import JOURNAL, Journal, identity
+from tfkit.pipeline.lock import locked
 from tfkit.pipeline.proposals import Proposals
-from tfkit.pipeline.refine import between, polish, refine
+from tfkit.pipeline.refine import further, polish, refine
+from tfkit.pipeline.restored import restore
 from tfkit.pipeline.result import CompressionResult
-from tfkit.pipeline.rows import Yardstick, litert_latency, part_metric, signature_latency
+from tfkit.pipeline.rows import Row, Yardstick, litert_latency, part_metric, signature_latency
+from tfkit.pipeline.steps import AUTO_MAX_DROP
 from tfkit.progress import say, task
 from tfkit.recipe import Step
 
 _SECONDS = 600.0
-_MAX_DROP = 0.01
+_LOCK = "compress.lock"
 # Shares of the budget by which a phase has ended.
-_FINISH_BY, _EXPLORE_BY = 0.3, 0.35
+_FINISH_BY, _EXPLORE_BY = 0.3, 0.2
 # First looks in a row that may bring nothing better.
 _PATIENCE = 12
 
@@ -58,7 +63,8 @@ def search_steps(
     """Searches for the smallest or the fastest model within a bound; see this module and `tfkit.compress`.
 
     Each candidate is on disk, in `candidates.jsonl`, before the next begins. Ctrl-C ends the search and
-    keeps what it has found.
+    keeps what it has found; called again on the same model and data in the same folder, it goes on from
+    there with what is left of the budget.
 
     Args:
         source: A built and compiled Keras model.
@@ -73,22 +79,35 @@ def search_steps(
         searcher: Gives the strengths.
         seed: The searcher's.
     """
-    (folder / JOURNAL).unlink(missing_ok=True)
     installed = moves.installed_moves()
-    spaces = [("grid", moves.ladder(installed, target)), (searcher, moves.space(installed, target))]
-    proposals = Proposals(spaces if installed else [], folder / "search", seed)
-    clock = Clock(begun, _SECONDS if time_budget is None else time_budget)
+    drops = moves.has_dropout(source)
+    spaces = [
+        ("grid", moves.ladder(installed, target, drops=drops)),
+        (searcher, moves.space(installed, target, drops=drops)),
+    ]
     yardstick = Yardstick(source, data.without_test(), metric)
-    bound = _MAX_DROP if max_drop is None else max_drop
-    with task("compress auto") as advance, heard_interrupts(), contextlib.closing(proposals):
-        search = Search(yardstick, Trainer(source, data, folder), clock, bound, epochs, target, folder, advance)
-        interrupted = _interrupted(search, proposals)
-    return _result(search, data, metric, interrupted)
+    bound = AUTO_MAX_DROP if max_drop is None else max_drop
+    with locked(folder, _LOCK), task("compress auto") as advance, heard_interrupts():
+        journal = Journal(folder, identity(source, data, metric))
+        clock = Clock(begun - _spent_before(journal), _SECONDS if time_budget is None else time_budget)
+        trainer = Trainer(source, data, folder)
+        search = Search(yardstick, trainer, clock, bound, epochs, target, folder, journal, advance)
+        with contextlib.closing(Proposals(spaces if installed else [], folder / "search", seed)) as proposals:
+            interrupted = _interrupted(search, proposals)
+        return _result(search, data, metric, interrupted)
+
+
+def _spent_before(journal: Journal) -> float:
+    """Seconds that earlier calls took, until they wrote their last row."""
+    return float(journal.rows[-1]["seconds"]) if journal.rows else 0.0
 
 
 def _interrupted(search: Search, proposals: Proposals) -> bool:
     """Runs the phases; whether Ctrl-C ended them."""
-    _measure_source(search)
+    if search.journal.rows:
+        restore(search)
+    else:
+        _measure_source(search)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a compressor's are in the notes of its row
@@ -96,7 +115,8 @@ def _interrupted(search: Search, proposals: Proposals) -> bool:
             _explore(search, proposals)
             polish(search)
     except KeyboardInterrupt:
-        say(f"compress: interrupted; {len(search.found)} candidates are kept in {search.folder / JOURNAL}")
+        kept = f"{len(search.found)} candidates are kept in {search.folder / JOURNAL}"
+        say(f"compress: interrupted; {kept}, and the same call goes on from there")
         return True
     return False
 
@@ -116,7 +136,7 @@ def _measure_source(search: Search) -> None:
 
 def _finish_source(search: Search) -> None:
     """The source as a file in every way there is: no training, one conversion each."""
-    if search.clock.fits(search.clock.cost("convert")):
+    if not search.arms and not search.finishes and search.clock.fits(search.clock.cost("convert")):
         _convert_source(search)
     if not search.finishes:
         search.clock.forget("convert", search.clock.cost("row"))  # from here on models are measured as they are
@@ -130,17 +150,14 @@ def _convert_source(search: Search) -> None:
     if found["litert_path"] is not None:
         path = Path(found["litert_path"])
         row = search.yardstick.row("float LiteRT", path, model=source)
-        search.keep({**row, "path": str(path), "epochs": 0}, source, {"litert": path})
+        search.keep({**row, "format": "litert", "path": str(path), "epochs": 0})
     unchanged = Arm({}, source)
     for label, made in moves.finishes():
         if (search.finishes and clock.spent() > _FINISH_BY) or not clock.fits(clock.cost("convert")):
             break
-        if search.finish(unchanged, label, made, source) is not None:
+        if search.finish(unchanged, label, made) is not None:
             search.finishes.append((label, made))
-    # Arms are measured in the first of them, which should leave the bound to what is cut out of the model.
-    harmless = [each for each in search.found if each.drop <= search.max_drop / 4]
-    costs = {each.row.get("finish"): each.row[search.cost] for each in harmless}
-    search.finishes.sort(key=lambda each: costs.get(each[0], math.inf))
+    search.sort_finishes()
 
 
 def _explore(search: Search, proposals: Proposals) -> None:
@@ -151,9 +168,9 @@ def _explore(search: Search, proposals: Proposals) -> None:
     vain = 0
     while vain < _PATIENCE and search.clock.fits(_look_seconds(search)):
         before = search.best()
-        values = between(search)
-        if values is not None:
-            _first_look(search, values)
+        next_cut = further(search)
+        if next_cut is not None:
+            _first_look(search, *next_cut)
         elif not _proposed(search, proposals):
             return
         refine(search)
@@ -162,11 +179,20 @@ def _explore(search: Search, proposals: Proposals) -> None:
 
 def _proposed(search: Search, proposals: Proposals) -> bool:
     """Looks at the next strength; False where all were tried."""
-    values = proposals.next()
-    if values is None:
-        return False
-    proposals.tell(_first_look(search, values))
-    return True
+    while (values := proposals.next()) is not None:
+        known = _known(search, values)
+        if known is None:
+            proposals.tell(_first_look(search, values))
+            return True
+        proposals.tell(_score(search, known) if isinstance(known, Candidate) else None)
+    return False
+
+
+def _known(search: Search, values: moves.Values) -> Candidate | Row | None:
+    """What an earlier call made of that strength: the first candidate, or a refusal; None where it is new."""
+    candidates = (each for each in search.found if each.row.get("settings") == values and each.arm is not None)
+    refused = (row for row in search.rows if "error" in row and row.get("settings") == values)
+    return next(candidates, None) or next(refused, None)
 
 
 def _time_to_explore(search: Search) -> bool:
@@ -180,16 +206,16 @@ def _look_seconds(search: Search) -> float:
     return search.clock.cost("build") + search.epochs * epoch + search.clock.cost("convert")
 
 
-def _first_look(search: Search, values: moves.Values) -> float | None:
-    """A score of one strength, None where it was refused."""
+def _first_look(search: Search, values: moves.Values, start: Arm | None = None) -> float | None:
+    """A score of one strength, cut out of the source or of an arm; None where it was refused."""
     try:
-        arm, seconds = timed(lambda: search.trainer.arm(values))
+        arm, seconds = timed(lambda: search.trainer.arm(values, start))
         search.clock.note("build", seconds)
         if search.epochs:
             search.trainer.train(arm, search.epochs, _look_ends(search, values))
         measured = search.measure(arm)
     except Exception as error:  # as in Search.attempt
-        search.refuse(moves.told(values) or "unchanged", error)
+        search.refuse(moves.told(values) or "unchanged", error, values)
         return None
     if measured is None:
         return None
@@ -215,8 +241,8 @@ def _score(search: Search, found: Candidate) -> float:
 
 def _result(search: Search, data: Data, metric: Step, interrupted: bool) -> CompressionResult:
     source = search.yardstick.source
-    best = search.best() or Candidate(search.source_row, source, {}, 0.0)
-    model = compiled_copy(source) if best.model is source else best.model
+    best = search.best() or Candidate(search.source_row, 0.0)
+    model = best.model(source)
     best.row["keras_path"] = str(saved(model, search.folder / "model.keras"))
     table = [search.source_row] if best.row is search.source_row else [search.source_row, best.row]
     if data.test is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 import shutil
 import time
 from collections.abc import Iterator
@@ -13,18 +13,17 @@ from typing import Any
 
 from tfkit.errors import TfkitError
 from tfkit.factory import create
+from tfkit.models import load_model
 from tfkit.pipeline.arms import Arm, Trainer
 from tfkit.pipeline.clock import Clock
-from tfkit.pipeline.copies import compiled_copy, saved
-from tfkit.pipeline.folder import plain_json
+from tfkit.pipeline.copies import compiled_copy, recompiled, saved
 from tfkit.pipeline.front import OBJECTIVES
-from tfkit.pipeline.moves import Made
-from tfkit.pipeline.rows import Row, Yardstick
+from tfkit.pipeline.journal import Journal
+from tfkit.pipeline.moves import Made, Values
+from tfkit.pipeline.rows import Row, Yardstick, within
 from tfkit.progress import Advance
 from tfkit.protocols import Compressed
 from tfkit.registry import installed
-
-JOURNAL = "candidates.jsonl"
 
 
 @dataclass
@@ -32,20 +31,26 @@ class Candidate:
     """A model that was measured.
 
     Attributes:
-        row: Its row.
-        model: The Keras model, as it was then.
-        artifacts: Its files by format.
+        row: Its row; `keras_path` is where its Keras model lies, without one it is the source.
         drop: The loss of the metric against the source.
         arm: What it was made from; None for the source's own float file.
         finish: The step that made the file; None where there is none.
     """
 
     row: Row
-    model: Any
-    artifacts: dict[str, Path]
     drop: float
     arm: Arm | None = None
     finish: Made | None = None
+
+    @property
+    def artifacts(self) -> dict[str, Path]:
+        """Its file by format; none where it is a Keras model alone."""
+        return {self.row["format"]: Path(self.row["path"])} if "format" in self.row else {}
+
+    def model(self, source: Any) -> Any:
+        """The Keras model as it was then, compiled as the source is."""
+        path = self.row.get("keras_path")
+        return compiled_copy(source) if path is None else recompiled(load_model(Path(path)), source)
 
 
 @dataclass
@@ -60,6 +65,7 @@ class Search:
         epochs: Epochs of a first look; 0 trains nothing.
         target: "size" or "latency".
         folder: Where files go.
+        journal: Where each row is written down.
         advance: Shows progress.
         rows: The rows of the source and of all candidates, refused ones too, in their order.
         found: The candidates that were measured.
@@ -74,6 +80,7 @@ class Search:
     epochs: int
     target: str
     folder: Path
+    journal: Journal
     advance: Advance
     rows: list[Row] = field(default_factory=list)
     found: list[Candidate] = field(default_factory=list)
@@ -97,34 +104,52 @@ class Search:
 
     def measure(self, arm: Arm) -> Candidate | None:
         """Measures an arm as it is now, as a file where there is a way to one; None where that is refused."""
-        model = self.trainer.finished(arm)
-        found = self.finish(arm, *self.finishes[0], model) if self.finishes else self._as_keras(arm, model)
+        found = self.finish(arm, *self.finishes[0]) if self.finishes else self._as_keras(arm)
         if found is not None:
             arm.drops.append((arm.epochs, found.drop))
             arm.cost = found.row[self.cost]
         return found
 
-    def finish(self, arm: Arm, label: str, made: Made, model: Any) -> Candidate | None:
+    def finish(self, arm: Arm, label: str, made: Made) -> Candidate | None:
         """An arm's model as a file, measured; None where the compressor refuses it, which is written down."""
         told = f"{arm.told()}, {label}" if arm.values else label
-        begun = time.monotonic()
         with self.attempt(told, label) as attempt:
+            model = self.trainer.finished(arm, self.clock.ends - self.clock.reserve)
+            begun = time.monotonic()
             name, params = made
             compressor = create("compressor", name, **{**params, **self._time_limit(name)})
             result = compressor.compress(model, self.trainer.data, epochs=0, directory=attempt.folder)
-            attempt.row = self._row(told, label, result, model, arm)
-        self.clock.note("convert", time.monotonic() - begun)
+            row = {**self._row(told, result, model), **_about(arm, label, result)}
+            self.clock.note("convert", time.monotonic() - begun)
+            if not arm.is_source:
+                row["keras_path"] = str(saved(model, attempt.folder / "model.keras"))
+            attempt.row = row
         if attempt.row is None:
             return None
         arm.finished.add(label)
-        frozen = model if arm.is_source else self._frozen(arm, model)
-        return self.keep(attempt.row, frozen, dict(result.artifacts), arm, made)
+        return self.keep(attempt.row, arm, made)
 
-    def retrained(self, candidate: Candidate, told: str, result: Compressed, epochs: int) -> Row:
-        """The row of what a compressor made of a candidate by training it on."""
-        assert candidate.arm is not None
-        row = self._row(told, f"qat {candidate.row['finish']}", result, result.model, candidate.arm)
-        return {**row, "epochs": round(candidate.row["epochs"] + epochs, 2)}
+    def retrain(self, candidate: Candidate, params: dict[str, Any], epochs: int, ends: float) -> Candidate | None:
+        """Trains a candidate with quantized weights and measures it; None where that is refused.
+
+        Args:
+            candidate: What was made from an arm.
+            params: Bits of weights and activations.
+            epochs: Epochs of training.
+            ends: `time.monotonic()` at which that ends at the latest.
+        """
+        arm = candidate.arm
+        assert arm is not None
+        label = f"qat {candidate.row['finish']}"
+        told = f"{arm.told()}, {label}"
+        with self.attempt(told, label) as attempt:
+            model = candidate.model(self.yardstick.source)
+            result = self.trainer.quantized(model, params, epochs, ends, attempt.folder)
+            row = {**self._row(told, result, result.model), **_about(arm, label, result)}
+            row["epochs"] = round(candidate.row["epochs"] + epochs, 2)
+            recompiled(result.model, self.yardstick.source)
+            attempt.row = {**row, "keras_path": str(saved(result.model, attempt.folder / "model.keras"))}
+        return None if attempt.row is None else self.keep(attempt.row, arm)
 
     @contextmanager
     def attempt(self, told: str, label: str) -> Iterator[Attempt]:
@@ -138,51 +163,52 @@ class Search:
             shutil.rmtree(attempt.folder, ignore_errors=True)
             self.refuse(told, error)
 
-    def keep(
-        self,
-        row: Row,
-        model: Any,
-        artifacts: dict[str, Path],
-        arm: Arm | None = None,
-        finish: Made | None = None,
-    ) -> Candidate:
+    def keep(self, row: Row, arm: Arm | None = None, finish: Made | None = None) -> Candidate:
         """Judges a candidate and writes it down."""
-        drop = self.yardstick.drop(row, self.source_row)
-        row["kept"] = drop <= self.max_drop + 1e-12
-        candidate = Candidate(row, model, artifacts, drop, arm, finish)
-        self.found.append(candidate)
+        candidate = self.judged(row, arm, finish)
         self.record(row)
         return candidate
 
-    def refuse(self, told: str, error: Exception) -> None:
-        """Writes down what could not be made, and why."""
+    def sort_finishes(self) -> None:
+        """The cheapest first that loses little: arms are measured in it, and the bound is for what is cut out."""
+        harmless = [each for each in self.found if each.arm is not None and each.arm.is_source]
+        harmless = [each for each in harmless if each.drop <= self.max_drop / 4]
+        costs = {each.row["finish"]: each.row[self.cost] for each in harmless}
+        self.finishes.sort(key=lambda each: costs.get(each[0], math.inf))
+
+    def judged(self, row: Row, arm: Arm | None = None, finish: Made | None = None) -> Candidate:
+        """A candidate of a row, which says afterwards whether it is within the bound."""
+        drop = self.yardstick.drop(row, self.source_row)
+        row["kept"] = within(drop, self.max_drop)
+        candidate = Candidate(row, drop, arm, finish)
+        self.found.append(candidate)
+        return candidate
+
+    def refuse(self, told: str, error: Exception, settings: Values | None = None) -> None:
+        """Writes down what could not be made, and why; with the settings of a whole arm."""
         name = "" if isinstance(error, TfkitError) else f"{type(error).__name__}: "
-        self.record({"step": told, "kept": False, "error": " ".join(f"{name}{error}".split())[:500]})
+        about = {} if settings is None else {"settings": dict(settings)}
+        self.record({"step": told, **about, "kept": False, "error": " ".join(f"{name}{error}".split())[:500]})
 
     def record(self, row: Row) -> None:
         """Writes a row down, whatever comes after."""
+        row["seconds"] = round(self.clock.gone(), 1)
         self.rows.append(row)
-        with (self.folder / JOURNAL).open("a") as file:
-            file.write(json.dumps(plain_json(row)) + "\n")
+        self.journal.write(row)
         words = row.get("error") or f"metric {row['metric']:.4f}, {row['bytes']} bytes, {row['latency_p50_ms']:.3f} ms"
         self.advance(f"{row['step']}: {words}"[:100])
 
-    def _row(self, told: str, label: str, result: Compressed, model: Any, arm: Arm) -> Row:
+    def _row(self, told: str, result: Compressed, model: Any) -> Row:
         subject = next(iter(result.artifacts.values()), result.model)
-        row = self.yardstick.row(told, subject, model=model)
-        about = {"finish": label, "epochs": round(arm.epochs, 2), "notes": list(result.notes), "path": str(subject)}
-        return {**row, **about, "settings": dict(arm.values)}
+        return self.yardstick.row(told, subject, model=model)
 
-    def _as_keras(self, arm: Arm, model: Any) -> Candidate | None:
+    def _as_keras(self, arm: Arm) -> Candidate | None:
         with self.attempt(arm.told(), "keras") as attempt:
-            path = saved(model, attempt.folder / "model.keras")
-            row = self.yardstick.row(arm.told(), model)
-            attempt.row = {**row, "epochs": round(arm.epochs, 2), "path": str(path), "settings": dict(arm.values)}
-        return None if attempt.row is None else self.keep(attempt.row, self._frozen(arm, model), {}, arm)
-
-    def _frozen(self, arm: Arm, model: Any) -> Any:
-        """The model with the weights it has now: arms go on training, what was measured must not."""
-        return compiled_copy(model) if self.epochs and model is arm.model else model
+            model = self.trainer.finished(arm, self.clock.ends - self.clock.reserve)
+            path = str(saved(model, attempt.folder / "model.keras"))
+            row = self._row(arm.told(), Compressed(model), model)
+            attempt.row = {**row, **_about(arm, None, Compressed(model)), "path": path, "keras_path": path}
+        return None if attempt.row is None else self.keep(attempt.row, arm)
 
     def _time_limit(self, name: str) -> dict[str, float]:
         """A limit for compressors that take one: what is left, and a little of the tenth that may be overrun."""
@@ -202,3 +228,16 @@ class Attempt:
 
     folder: Path
     row: Row | None = None
+
+
+def _about(arm: Arm, finish: str | None, result: Compressed) -> Row:
+    """What a row says of how its model was made."""
+    files = [{"format": key, "path": str(path)} for key, path in result.artifacts.items()][:1]
+    return {
+        "finish": finish,
+        "settings": dict(arm.values),
+        "epochs": round(arm.epochs, 2),
+        "epoch_seconds": arm.epoch_seconds,
+        "notes": list(result.notes),
+        **(files[0] if files else {}),
+    }

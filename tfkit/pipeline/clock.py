@@ -38,6 +38,10 @@ class Clock:
         """Seconds that can still be spent."""
         return self.ends - self.reserve - time.monotonic()
 
+    def gone(self) -> float:
+        """Seconds since it began."""
+        return self.seconds - (self.ends - time.monotonic())
+
     def spent(self) -> float:
         """The share of the budget that is spent, what is reserved included; 1 at its end."""
         return 1.0 - self.left() / self.seconds if self.seconds else 1.0

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,29 +13,11 @@ from tfkit.data import Data
 from tfkit.errors import DataError, ParameterError
 from tfkit.models import require_built, require_compiled
 from tfkit.parameters import Ge, check
-from tfkit.pipeline.copies import compiled_copy, recompiled, saved
+from tfkit.pipeline.chain import Chain
 from tfkit.pipeline.result import CompressionResult
-from tfkit.pipeline.rows import Row, Yardstick, litert_latency, part_metric, signature_latency
-from tfkit.pipeline.steps import AUTO, CompressStep, PlannedStep, plan
-from tfkit.progress import say, task
-from tfkit.protocols import Compressed, Compressor
+from tfkit.pipeline.rows import Yardstick
+from tfkit.pipeline.steps import AUTO, CompressStep, plan
 from tfkit.recipe import Step
-
-
-@dataclass
-class _Chain:
-    """What the steps so far have led to, and what bounds them."""
-
-    yardstick: Yardstick
-    max_drop: float | None
-    epochs: int
-    model: Any
-    artifacts: dict[str, Path] = field(default_factory=dict)
-    table: list[Row] = field(default_factory=list)
-
-    def subject(self) -> Any:
-        """What is measured: the artifact where there is one, else the model."""
-        return next(iter(self.artifacts.values()), self.model)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,35 +83,14 @@ def compress(
     if steps == AUTO:
         from tfkit.pipeline.auto import search_steps
 
-        return search_steps(
-            model,
-            data,
-            metric=metric,
-            folder=_folder(directory),
-            begun=begun,
-            searcher=searcher,
-            seed=seed,
-            **numbers,  # type: ignore[arg-type]
-        )
+        made = {"metric": metric, "folder": _folder(directory), "begun": begun, "searcher": searcher, "seed": seed}
+        return search_steps(model, data, **made, **numbers)  # type: ignore[arg-type]
     planned = plan(steps)
     compressors = [step.make(model) for step in planned]
-    folder = _folder(directory)
-    yardstick = Yardstick(model, data, metric)
-    chain = _Chain(yardstick, max_drop, epochs, model)
-    chain.table.append(yardstick.row("source", model))
     ends = float("inf") if time_budget is None else begun + time_budget
-    with task("compress", total=len(planned)) as advance, _deadline(ends):
-        for position, (step, compressor) in enumerate(zip(planned, compressors), start=1):
-            if time.monotonic() >= ends:
-                say(f"compress: the time budget of {time_budget} s is spent before step {position}, {step.name}")
-                break
-            _run_step(chain, step, compressor, folder / f"{position}-{step.name}")
-            advance(step.name)
-    if time.monotonic() < ends:
-        _compare_runtimes(chain, folder)
-    if data.test is not None:
-        chain.table[-1]["test_metric"] = part_metric(chain.subject(), data, "test", metric)
-    return CompressionResult(chain.model, chain.artifacts, chain.table)
+    chain = Chain(Yardstick(model, data, metric), max_drop, epochs, _folder(directory), ends)
+    chain.run(planned, compressors)
+    return chain.result(metric)
 
 
 def _folder(directory: str | Path | None) -> Path:
@@ -142,66 +101,3 @@ def _folder(directory: str | Path | None) -> Path:
     except OSError as error:
         raise ParameterError(f"the directory {str(directory)!r} cannot be made ({error.strerror})") from None
     return Path(directory)
-
-
-@contextlib.contextmanager
-def _deadline(ends: float) -> Iterator[None]:
-    from tfkit.attach.deadline import deadline
-
-    with deadline(ends):
-        yield
-
-
-def _run_step(chain: _Chain, step: PlannedStep, compressor: Compressor, folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    copy = compiled_copy(chain.model)
-    epochs = chain.epochs if step.epochs is None else step.epochs
-    made = compressor.compress(copy, chain.yardstick.data.without_test(), epochs=epochs, directory=folder)
-    subject = next(iter(made.artifacts.values()), made.model)
-    label = getattr(compressor, "label", step.name)
-    row = chain.yardstick.row(label, subject, model=made.model or chain.model)
-    drop = chain.yardstick.drop(row, chain.table[0])
-    row["kept"] = within(drop, chain.max_drop)
-    row["notes"] = list(made.notes)
-    row["path"] = str(_saved(made, chain.yardstick.source, folder))
-    chain.table.append(row)
-    if not row["kept"]:
-        say(f"compress: {label} is undone: it loses {drop:.4f}, more than max_drop={chain.max_drop}")
-        shutil.rmtree(folder, ignore_errors=True)
-        return
-    if made.model is not None:
-        if chain.artifacts:
-            say(f"compress: {label} changes the model, so the artifacts made before it are dropped: make them last")
-        chain.model, chain.artifacts = made.model, {}
-    chain.artifacts.update(made.artifacts)
-
-
-def _saved(made: Compressed, source: Any, folder: Path) -> Path:
-    """Where the step's result is: its artifact, else its model, saved here."""
-    if made.artifacts:
-        return next(iter(made.artifacts.values()))
-    if not made.model.compiled:
-        recompiled(made.model, source)
-    return saved(made.model, folder / "model.keras")
-
-
-def within(drop: float, max_drop: float | None) -> bool:
-    """Whether a loss is within the bound; None bounds nothing.
-
-    Example:
-        >>> within(0.1 + 0.2, 0.3), within(0.31, 0.3)
-        (True, False)
-    """
-    return max_drop is None or drop <= max_drop + 1e-12
-
-
-def _compare_runtimes(chain: _Chain, folder: Path) -> None:
-    """Latencies that cost seconds to take, for the first and the last alone: as a server and as LiteRT runs them."""
-    source, data = chain.yardstick.source, chain.yardstick.data
-    chain.table[0].update(signature_latency(source, data))
-    if chain.model is not source:
-        kept = [row for row in chain.table if row["kept"]][-1]
-        kept.update(signature_latency(chain.model, data))
-    if "litert" in chain.artifacts:
-        chain.table[0].update(litert_latency(source, folder / "source.tflite", data))

@@ -5,19 +5,23 @@ from __future__ import annotations
 import time
 
 from tfkit.pipeline import moves
-from tfkit.pipeline.arms import Arm
+from tfkit.pipeline.arms import Arm, usual_power
 from tfkit.pipeline.candidates import Candidate, Search
 from tfkit.pipeline.steps import is_installed
 
 # The share of the budget that is kept for the end.
 _POLISH_SHARE = 0.12
 _MIN_EPOCHS = 2.0
+# How much longer than so far an arm is trained at once at most.
+_GROWTH = 3.0
+# What a second cut keeps of the units that the first has left, the boldest first.
+_KEPT = (0.8, 0.9)
 # An epoch of training with quantized weights, in epochs of plain training; and how many candidates get one.
 _QAT_COST, _RESCUES = 3.0, 3
 
 
 def refine(search: Search) -> None:
-    """Trains the smallest arm that is predicted to come within the bound, twice as long each time, then the next."""
+    """Trains the smallest arm that is predicted to come within the bound, longer each time, then the next."""
     while search.epochs:
         left = search.clock.left() - _polish_seconds(search)
         arm = _promising(search, left)
@@ -25,23 +29,28 @@ def refine(search: Search) -> None:
             return
         assert arm.epoch_seconds is not None
         seconds = left - _overhead(search, arm)
-        wanted = max(1.2 * arm.epochs_to(_goal(search)), _MIN_EPOCHS)
-        epochs = min(wanted, max(arm.epochs, _MIN_EPOCHS), seconds / arm.epoch_seconds)
+        wanted = max(1.2 * arm.epochs_to(_goal(search), usual_power(search.arms)), _MIN_EPOCHS)
+        epochs = min(wanted, max(_GROWTH * arm.epochs, _MIN_EPOCHS), seconds / arm.epoch_seconds)
         if not _trained(search, arm, epochs, time.monotonic() + seconds):
             search.arms.remove(arm)
 
 
-def between(search: Search) -> moves.Values | None:
-    """A strength between the strongest that is within the bound and the mildest that is not; None for none."""
-    tried = {arm.values["shrink"]: arm for arm in search.arms if _is_plain(arm)}
-    if not tried:
+def further(search: Search) -> tuple[moves.Values, Arm] | None:
+    """The next strength to cut the smallest arm to that is within the bound, and that arm; None where all were tried.
+
+    What was trained already is cut again, by a little: it keeps more of the metric than the same cut of the source.
+    """
+    good = [arm for arm in search.arms if _is_plain(arm) and arm.drop <= search.max_drop]
+    if not good:
         return None
-    good = max((each for each, arm in tried.items() if arm.drop <= search.max_drop), default=0.0)
-    bad = min((each for each in tried if each > good), default=0.95)
-    ratio = round(round((good + bad) / 2 / 0.05) * 0.05, 2)
-    if min(ratio - good, bad - ratio) < 0.04:
-        return None
-    return {**next(iter(tried.values())).values, "shrink": ratio}
+    start = max(good, key=lambda arm: float(arm.values["shrink"]))
+    ratio = start.values["shrink"]
+    tried = {arm.values["shrink"] for arm in search.arms if arm.values.get("after") == ratio}
+    for kept in _KEPT:
+        smaller = round(1 - (1 - ratio) * kept, 2)
+        if smaller not in tried and smaller > ratio:
+            return {**start.values, "shrink": smaller, "after": ratio}, start
+    return None
 
 
 def polish(search: Search) -> None:
@@ -49,10 +58,29 @@ def polish(search: Search) -> None:
     arms = sorted(search.arms, key=lambda arm: (arm.drop > search.max_drop, arm.cost or 0.0))
     for label, made in search.finishes:
         for arm in arms[:4]:
-            if label not in arm.finished and search.clock.fits(search.clock.cost("convert")):
-                search.finish(arm, label, made, search.trainer.finished(arm))
+            if label not in arm.finished and search.clock.fits(_finish_seconds(search, arm)):
+                search.finish(arm, label, made)
     if search.epochs and is_installed("qat"):
-        _rescue(search)
+        rescue(search)
+
+
+def rescue(search: Search) -> None:
+    """Trains with quantized weights what is smaller than the best but loses too much."""
+    for candidate in _nearly(search)[:_RESCUES]:
+        assert candidate.arm is not None
+        assert candidate.finish is not None
+        seconds = search.clock.left() - 1.5 * search.clock.cost("convert")
+        epoch = 1.15 * _QAT_COST * (candidate.arm.epoch_seconds or 0.0)
+        epochs = int(min(max(1.0, candidate.arm.epochs / 4), seconds / epoch))
+        if epochs >= 1:
+            params = {key: candidate.finish[1][key] for key in ("bits", "activations")}
+            search.retrain(candidate, params, epochs, time.monotonic() + seconds)
+
+
+def _finish_seconds(search: Search, arm: Arm) -> float:
+    """A conversion, and the moves that come last where they were not made yet."""
+    last = 0.0 if arm.made is not None else search.trainer.finish_epochs(arm.values, arm.epochs)
+    return search.clock.cost("convert") + last * (arm.epoch_seconds or 0.0)
 
 
 def _overhead(search: Search, arm: Arm) -> float:
@@ -83,13 +111,13 @@ def _polish_seconds(search: Search) -> float:
 def _promising(search: Search, left: float) -> Arm | None:
     """The cheapest arm that would beat the best so far and is predicted to come within the bound in time."""
     best = search.best()
-    affordable = []
+    affordable, usual = [], usual_power(search.arms)
     for arm in search.arms:
         if arm.cost is None or arm.epoch_seconds is None or arm.drop <= search.max_drop:
             continue
         if best is not None and arm.cost >= best.row[search.cost]:
             continue
-        seconds = max(arm.epochs_to(_goal(search)), 1.0) * arm.epoch_seconds + _overhead(search, arm)
+        seconds = max(arm.epochs_to(_goal(search), usual), 1.0) * arm.epoch_seconds + _overhead(search, arm)
         if seconds <= left:
             affordable.append(arm)
     return min(affordable, key=lambda arm: arm.cost or 0.0, default=None)
@@ -101,18 +129,6 @@ def _is_plain(arm: Arm) -> bool:
     return [name for name, _ in made] == ["shrink"]
 
 
-def _rescue(search: Search) -> None:
-    """Trains with quantized weights what is smaller than the best but loses too much."""
-    for candidate in _nearly(search)[:_RESCUES]:
-        arm = candidate.arm
-        if arm is None or arm.epoch_seconds is None:
-            continue
-        seconds = search.clock.left() - 1.5 * search.clock.cost("convert")
-        epochs = int(min(max(1.0, arm.epochs / 4), seconds / 1.15 / (_QAT_COST * arm.epoch_seconds)))
-        if epochs >= 1:
-            _rescued(search, candidate, epochs, time.monotonic() + seconds)
-
-
 def _nearly(search: Search) -> list[Candidate]:
     """The trained candidates that lose too much and cost less than the best, the nearest to the bound first."""
     best = search.best()
@@ -122,16 +138,6 @@ def _nearly(search: Search) -> list[Candidate]:
 
 
 def _takes_qat(candidate: Candidate) -> bool:
-    return candidate.finish is not None and candidate.finish[1].get("bits") in (4, 8)
-
-
-def _rescued(search: Search, candidate: Candidate, epochs: int, ends: float) -> None:
-    assert candidate.arm is not None
-    assert candidate.finish is not None
-    params = {key: candidate.finish[1][key] for key in ("bits", "activations")}
-    told = f"{candidate.arm.told()}, qat {candidate.row['finish']}"
-    with search.attempt(told, "qat") as attempt:
-        made = search.trainer.quantized(candidate.model, params, epochs, ends, attempt.folder)
-        attempt.row = search.retrained(candidate, told, made, epochs)
-    if attempt.row is not None:
-        search.keep(attempt.row, made.model, dict(made.artifacts), candidate.arm)
+    """Whether its arm was trained, which the source is not, and its weights are of 4 or 8 bits."""
+    arm, finish = candidate.arm, candidate.finish
+    return arm is not None and bool(arm.epoch_seconds) and finish is not None and finish[1].get("bits") in (4, 8)

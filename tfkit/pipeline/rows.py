@@ -20,6 +20,9 @@ from tfkit.recipe import Step, step_name
 
 Row = dict[str, Any]
 
+# Columns that are paths.
+PATHS = ("path", "keras_path", "litert_path")
+
 _CONFIDENCE = 0.95
 # Fewer than evaluate's thousand: a row is measured for every step and every candidate.
 _RESAMPLES = 200
@@ -193,6 +196,16 @@ def agreement(expected: Any, outputs: Any) -> float | None:
     if np.min(expected) < 0 or np.max(expected) > 1:
         return None
     return float(np.mean((expected.reshape(-1) > 0.5) == (outputs.reshape(-1) > 0.5)))
+
+
+def within(drop: float, max_drop: float | None) -> bool:
+    """Whether a loss is within the bound; None bounds nothing.
+
+    Example:
+        >>> within(0.1 + 0.2, 0.3), within(0.31, 0.3)
+        (True, False)
+    """
+    return max_drop is None or drop <= max_drop + 1e-12
 
 
 def higher_is_better(metric: Step) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -28,7 +29,7 @@ def sensitivity(
 
     Nothing is trained and nothing converted: kernels are changed in place, the validation part is
     predicted, and the kernels are put back. Pruning zeroes the smallest magnitudes; quantization rounds to
-    2^bits - 1 levels, symmetric about 0, with a scale for each output channel.
+    2^bits - 1 levels, symmetric about 0, with a scale for each output channel (an embedding has one scale).
 
     Args:
         model: A built Keras model; it ends as it was.
@@ -61,16 +62,17 @@ def sensitivity(
     source = yardstick.value_of(yardstick.source_outputs)
     rows = []
     with task("sensitivity", total=len(kernels) * len(changes)) as advance:
-        for layer, variable in kernels:
+        for layer, variable, channels in kernels:
             for move, strength, change in changes:
-                about = {"layer": layer, "kernel": variable.path, "parameters": int(_size(variable))}
-                rows.append({**about, "move": move, "strength": strength, **_changed(yardstick, variable, change)})
+                about = {"layer": layer, "kernel": variable.path, "parameters": math.prod(variable.shape)}
+                changed = functools.partial(change, channels=channels)
+                rows.append({**about, "move": move, "strength": strength, **_changed(yardstick, variable, changed)})
                 advance(layer)
     return [{**row, "drop": yardstick.lost(source, row["metric"])} for row in rows]
 
 
-def pruned(values: Any, sparsity: float) -> Any:
-    """A copy of an array with the share of its smallest magnitudes set to 0.
+def pruned(values: Any, sparsity: float, *, channels: Sequence[int] = ()) -> Any:
+    """A copy of an array with the share of its smallest magnitudes set to 0, whatever channel they are in.
 
     Example:
         >>> import numpy as np
@@ -87,8 +89,8 @@ def pruned(values: Any, sparsity: float) -> Any:
     return made
 
 
-def rounded(values: Any, bits: int) -> Any:
-    """A copy of an array with its values rounded to 2^bits - 1 levels, a scale for each channel of the last axis.
+def rounded(values: Any, bits: int, *, channels: Sequence[int] = (-1,)) -> Any:
+    """A copy of an array with its values rounded to 2^bits - 1 levels, a scale for each entry of some axes.
 
     Example:
         >>> import numpy as np
@@ -99,38 +101,35 @@ def rounded(values: Any, bits: int) -> Any:
 
     made = np.asarray(values, "float64")
     top = 2 ** (bits - 1) - 1
-    axes = tuple(range(made.ndim - 1)) or None
-    scale = np.abs(made).max(axis=axes, keepdims=True) / top
+    own = [axis % made.ndim for axis in channels]
+    shared = tuple(axis for axis in range(made.ndim) if axis not in own)
+    scale = np.abs(made).max(axis=shared, keepdims=True) / top
     safe = np.where(scale > 0, scale, 1.0)
     return (np.round(made / safe) * safe).astype(np.asarray(values).dtype)
 
 
-def _prunings(sparsities: Sequence[float]) -> Iterator[tuple[str, float, Callable[[Any], Any]]]:
+def _prunings(sparsities: Sequence[float]) -> Iterator[tuple[str, float, Callable[..., Any]]]:
     for sparsity in sparsities:
         if not 0 <= sparsity < 1:
             raise ParameterError(f"the parameter 'sparsities' of sensitivity takes floats in [0, 1); got {sparsity!r}")
         yield "prune", sparsity, functools.partial(pruned, sparsity=sparsity)
 
 
-def _roundings(bits: Sequence[int]) -> Iterator[tuple[str, int, Callable[[Any], Any]]]:
+def _roundings(bits: Sequence[int]) -> Iterator[tuple[str, int, Callable[..., Any]]]:
     for each in bits:
         if isinstance(each, bool) or not isinstance(each, int) or not 2 <= each <= 16:
             raise ParameterError(f"the parameter 'bits' of sensitivity takes ints from 2 to 16; got {each!r}")
         yield "quantize", each, functools.partial(rounded, bits=each)
 
 
-def _kernels(model: Any) -> Iterator[tuple[str, Any]]:
+def _kernels(model: Any) -> Iterator[tuple[str, Any, tuple[int, ...]]]:
+    """The layer's name, the variable and its output channels' axes, for each kernel."""
+    from tfkit.attach.channels import channels_of
     from tfkit.attach.variables import named_variables
 
     for layer, name, variable in named_variables(model):
         if name in _KERNELS:
-            yield layer.name, variable
-
-
-def _size(variable: Any) -> int:
-    import math
-
-    return math.prod(variable.shape)
+            yield layer.name, variable, channels_of(layer, name, len(variable.shape))
 
 
 def _changed(yardstick: Yardstick, variable: Any, change: Callable[[Any], Any]) -> Row:

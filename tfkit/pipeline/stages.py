@@ -13,9 +13,10 @@ from tfkit.pipeline.export import export
 from tfkit.pipeline.fit import build, train
 from tfkit.pipeline.predictions import check_labels, predict, single_output
 from tfkit.pipeline.report import matrices, versions, write_report
-from tfkit.pipeline.rows import Yardstick, higher_is_better
+from tfkit.pipeline.rows import PATHS, Yardstick, higher_is_better
 from tfkit.pipeline.search import search
 from tfkit.pipeline.sensitivity import sensitivity
+from tfkit.pipeline.steps import AUTO, drop_allowed
 from tfkit.pipeline.table import float_row, litert_rows, tested_row
 from tfkit.recipe import Step, step_name
 
@@ -74,8 +75,9 @@ def run_evaluate(context: Context) -> Metrics:
 
 def run_compress(context: Context) -> Metrics:
     """Compresses the trained model; the float model as a LiteRT file stands beside, to compare like with like."""
-    context.clean("compress", "compress.json", "sensitivity.json")
     section, data = context.recipe.compress, context.data.without_test()
+    # An automatic search goes on with the candidates that it has.
+    context.clean("compress.json", "sensitivity.json", *([] if section.steps == AUTO else ["compress"]))
     metric = section.metric or context.recipe.metrics[0]
     model = context.model()
     result = compress(
@@ -95,17 +97,17 @@ def run_compress(context: Context) -> Metrics:
         raise KeyboardInterrupt
     first = float_row(result.table[0], context.path("model.keras"))
     rows = [first, *litert_rows(first, model, data, metric), *result.table[1:]]
-    rows = [_relative(context, row) for row in rows]
+    rows = _relative(context, rows)
     kept = [row for row in rows if row["kept"]]
     paths = [row.get("keras_path", row["path"]) for row in kept]
     found = {
         "rows": rows,
         "model": [path for path in paths if path.endswith(".keras")][-1],
         "metric": step_name(metric)[0],
-        "bound": _bound(rows[0]["metric"], section.max_drop, metric),
+        "bound": _bound(rows[0]["metric"], drop_allowed(section.steps, section.max_drop), metric),
         "target": section.target,
-        "front": result.front,
-        "candidates": result.candidates,
+        "front": result.front and _relative(context, result.front),
+        "candidates": result.candidates and _relative(context, result.candidates),
     }
     context.save("compress.json", found)
     if section.sensitivity:
@@ -120,10 +122,10 @@ def _bound(value: float, max_drop: float | None, metric: Step) -> float | None:
     return value - max_drop if higher_is_better(metric) else value + max_drop
 
 
-def _relative(context: Context, row: dict[str, Any]) -> dict[str, Any]:
-    """A row with paths below the run's folder."""
-    paths = {key: context.relative(row[key]) for key in ("path", "keras_path") if row.get(key)}
-    return {**row, **paths}
+def _relative(context: Context, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows with paths below the run's folder."""
+    named = [{key: context.relative(row[key]) for key in PATHS if row.get(key)} for row in rows]
+    return [{**row, **paths} for row, paths in zip(rows, named)]
 
 
 def run_export(context: Context) -> Metrics:

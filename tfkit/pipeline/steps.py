@@ -16,6 +16,8 @@ from tfkit.registry import installed
 CompressStep = str | tuple[Any, ...]
 
 AUTO = "auto"
+# What an automatic search may lose where no bound is given.
+AUTO_MAX_DROP = 0.01
 # Stands for the model that is compressed, as the teacher of distill.
 SOURCE = "source"
 
@@ -77,11 +79,16 @@ def plan(steps: Sequence[CompressStep]) -> list[PlannedStep]:
 
 
 def named_steps(steps: str | Sequence[CompressStep]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Names and parameters, to be checked before anything runs; for "auto" those of the moves that are installed."""
+    """Names and parameters of the steps that are given, to be checked before anything runs; none of "auto"."""
     if steps == AUTO:
         return
     for step in plan(steps):
         yield step.name, dict(step.params)
+
+
+def drop_allowed(steps: str | Sequence[CompressStep], max_drop: float | None) -> float | None:
+    """The bound that holds: the one that is given, else that of an automatic search; None for any loss."""
+    return AUTO_MAX_DROP if max_drop is None and steps == AUTO else max_drop
 
 
 def is_installed(name: str) -> bool:

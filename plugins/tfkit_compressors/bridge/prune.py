@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,9 @@ class TfmotPrune:
             fit(wrapped, model, data, epochs=epochs, callbacks=[self._api.UpdatePruningStep()])
         else:
             _prune_once(wrapped)
+        notes = tuple(_missed(wrapped, self.sparsity))
         bridge.bring_back(self._api.strip_pruning(wrapped))
-        return Compressed(model)
+        return Compressed(model, notes=notes)
 
     def _schedule(self, epochs: int, data: Data) -> Any:
         """TFMOT's; its steps begin at 0, whatever the optimizer has counted."""
@@ -72,9 +74,21 @@ class TfmotPrune:
         return self._api.PolynomialDecay(self.initial_sparsity, self.sparsity, 0, steps, frequency=frequency)
 
 
+def _pruned_layers(wrapped: Any) -> list[Any]:
+    return [layer for layer in flat_layers(wrapped) if hasattr(layer, "pruning_obj")]
+
+
 def _prune_once(wrapped: Any) -> None:
-    for layer in flat_layers(wrapped):
-        if hasattr(layer, "pruning_obj"):
-            layer.pruning_step.assign(1)
-            layer.pruning_obj.conditional_mask_update()
-            layer.pruning_obj.weight_mask_op()
+    for layer in _pruned_layers(wrapped):
+        layer.pruning_step.assign(1)
+        layer.pruning_obj.conditional_mask_update()
+        layer.pruning_obj.weight_mask_op()
+
+
+def _missed(wrapped: Any, sparsity: float) -> Iterator[str]:
+    """A sentence for each sparsity that is more than 0.01 off the one asked for, as after a training cut short."""
+    for layer in _pruned_layers(wrapped):
+        for weight, mask, _ in layer.pruning_vars:
+            share = 1 - float(mask.numpy().mean())
+            if abs(share - sparsity) > 0.01:
+                yield f"{weight.name!r} has a sparsity of {share:.4g}, {sparsity:.4g} was asked for"

@@ -30,7 +30,7 @@ _UNSUPPORTED = re.compile(r"Layer (\S+):<class '\S*\.(\w+)'> is not supported")
 
 
 class TfmotQat:
-    """Trains with TFMOT's `quantize_apply` on a tf_keras twin of the model and converts that to int8 LiteRT.
+    """Trains with TFMOT's `quantize_model` on a tf_keras twin of the model and converts that to int8 LiteRT.
 
     TFMOT knows Dense, Conv2D, DepthwiseConv2D, BatchNormalization after a convolution, ReLU, Add, Concatenate
     and pooling; it refuses recurrent layers, attention, Embedding and nested models. TFMOT's ranges of activations
@@ -38,7 +38,8 @@ class TfmotQat:
 
     Args:
         bits: Bits of weights and activations.
-        calibration: Rows of the train part from which the first ranges of activations are read.
+        calibration: Rows of the train part from which the first ranges of activations are read; drawn from the data's
+            seed, the first ones where the part is a dataset.
         learning_rate: Of the training; None for that of the model's optimizer.
         timeout: Seconds that the converter, in a process of its own, may take.
 
@@ -81,10 +82,10 @@ class TfmotQat:
         bridge = to_tf_keras(model, data.sample(4))
         require_one_output(model)
         quantized = self._quantized(bridge)
-        _read_ranges(quantized, data.arrays("train", self.calibration)[0])
+        _read_ranges(quantized, data.drawn("train", self.calibration))
         if epochs:
             fit(quantized, model, data, epochs=epochs, learning_rate=self.learning_rate)
-        rows = data.arrays(data.choosing, _CHECKED)[0]
+        rows = data.drawn(data.choosing, _CHECKED)
         made = convert(
             as_keras(model, quantized),
             directory / "tfmot-int8.tflite",
@@ -105,7 +106,7 @@ class TfmotQat:
                 return self._api.quantize_model(bridge.legacy)
         except (RuntimeError, ValueError, AttributeError, TypeError) as error:
             raise ModelError(
-                f"TFMOT's quantize_apply refuses {_culprit(bridge, str(error))}; compressor 'qat' takes more layers"
+                f"TFMOT's quantize_model refuses {_culprit(bridge, str(error))}; compressor 'qat' takes more layers"
             ) from error
 
 

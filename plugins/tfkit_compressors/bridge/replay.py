@@ -9,8 +9,9 @@ from typing import Any
 import keras
 
 from tfkit.errors import ModelError
-from tfkit.graph import require_graph, run
+from tfkit.graph import require_graph
 from tfkit.models import require_built
+from tfkit.replay import run
 from tfkit_compressors import tfmot
 from tfkit_compressors.bridge.layers import refusal, twin
 from tfkit_compressors.bridge.probe import require_same_outputs

@@ -11,6 +11,8 @@ import keras
 import tensorflow as tf
 
 from tfkit import Data
+from tfkit.attach import deadline
+from tfkit.attach.optimizers import inner_optimizer
 from tfkit.data import leaves
 from tfkit.errors import ModelError
 from tfkit.models import require_compiled
@@ -33,6 +35,8 @@ def fit(
 ) -> None:
     """Trains a tf_keras model on the train part with the optimizer and the loss of a Keras 3 model.
 
+    It ends early where there is a deadline, as every fit of a compressor does.
+
     Args:
         legacy: The tf_keras model; it is compiled here.
         model: A compiled Keras 3 model, which stays as it is.
@@ -48,7 +52,14 @@ def fit(
     require_one_output(require_compiled(model))
     legacy.compile(optimizer_twin(model.optimizer, learning_rate), loss_twin(model))
     if epochs:
-        legacy.fit(data.dataset("train"), epochs=epochs, shuffle=False, callbacks=list(callbacks), verbose=0)
+        every = [*callbacks, *(_callback_twin(each, legacy) for each in deadline.callbacks())]
+        legacy.fit(data.dataset("train"), epochs=epochs, shuffle=False, callbacks=every, verbose=0)
+
+
+def _callback_twin(callback: Any, legacy: Any) -> Any:
+    """A tf_keras callback that does at the end of a batch what one of Keras 3 does."""
+    callback.set_model(legacy)
+    return tfmot.tf_keras().callbacks.LambdaCallback(on_batch_end=callback.on_train_batch_end)
 
 
 def require_one_output(model: Any) -> Any:
@@ -75,7 +86,7 @@ def optimizer_twin(optimizer: Any, learning_rate: float | None = None) -> Any:
         >>> type(made).__name__, float(made.learning_rate), made.beta_1
         ('Adam', 0.25, 0.5)
     """
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    optimizer = inner_optimizer(optimizer)
     name = type(optimizer).__name__
     same = getattr(tfmot.tf_keras().optimizers, name, None)
     if same is None or not type(optimizer).__module__.startswith("keras."):

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tfkit.data import leaves
 from tfkit.errors import ModelError
 from tfkit.reasons import reason
+from tfkit.replay import inputs_like
 from tfkit_compressors import tfmot
 
 
@@ -71,10 +72,9 @@ def as_keras(model: Any, legacy: Any) -> keras.Model:
         model: The Keras 3 model whose names it takes.
         legacy: A tf_keras model that takes and gives what that does.
     """
-    tensors = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
-    inputs = keras.tree.map_structure(
-        lambda each: keras.Input(batch_shape=each.shape, dtype=each.dtype, name=each.name), tensors
-    )
+    inputs = inputs_like(model, lambda tensor: tensor.shape)
+    if isinstance(model, keras.Sequential):
+        (inputs,) = keras.tree.flatten(inputs)
     outputs = Inside(legacy, name="tf_keras", dtype="float32", autocast=False)(inputs)
     names = iter(getattr(model, "output_names", None) or [model.layers[-1].name])
     if len(leaves(outputs)) == 1 and not isinstance(outputs, dict):

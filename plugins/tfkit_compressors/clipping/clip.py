@@ -23,8 +23,9 @@ class Clip:
 
     Args:
         value: The bound of a weight's magnitude.
-        unit: "absolute", or "std": the bound is `value` standard deviations of each kernel's weights, as they
-            are at the beginning.
+        unit: "absolute", or "std": the bound is `value` standard deviations of each kernel's weights about their
+            mean, as they are at the beginning. The bound itself is about zero, so that a kernel whose weights are
+            far from it on one side wants "absolute".
         exclude: Layers to leave out, by name or type.
 
     Example:

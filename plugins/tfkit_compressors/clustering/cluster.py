@@ -18,14 +18,14 @@ class Cluster:
     """Gives the weights of each kernel a few values to share, found by k-means, and trains those values.
 
     A file of 16 values a kernel compresses to a seventh of its size or less; nothing runs faster by it. The
-    weights of a cluster move together: the optimizer gets the mean of their gradients for each. A pruned kernel
-    stays as sparse as it is: its zeros are a cluster of their own. Touched are trainable variables named
-    kernel, recurrent_kernel, embeddings and pointwise_kernel.
+    weights of a cluster move together: the optimizer gets the mean of their gradients for each. A kernel of which
+    1% or more are zeros stays as sparse as it is: they are a cluster of their own. Touched are trainable variables
+    named kernel, recurrent_kernel, embeddings and pointwise_kernel.
 
     Source: Deep Compression, Han, Mao and Dally 2016.
 
     Args:
-        clusters: Values that each kernel may have, from 2 to 256, zero among them.
+        clusters: Values that each kernel may have, from 2 to 256, the zero of a pruned one among them.
         exclude: Layers to leave out, by name or type.
 
     Example:

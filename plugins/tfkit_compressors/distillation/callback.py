@@ -12,6 +12,7 @@ import keras
 import tensorflow as tf
 
 from tfkit.attach.attached import Attached
+from tfkit.attach.methods import functions_of, remove_from_method, wrap_method
 from tfkit.errors import ModelError
 from tfkit.models import require_compiled
 from tfkit_compressors.distillation.features import Features
@@ -51,19 +52,19 @@ class DistillCallback(Attached):
     def install(self, model: keras.Model) -> None:
         _check(require_compiled(model))
         self._lesson = self._prepared or Lesson(model, self.teachers, self.settings)
-        self._own, self._step, self._is_reached = model.compute_loss, model.train_step, False
+        self._is_reached = False
         names = ["student_loss", "distillation_loss"] + ["feature_loss"] * bool(self.settings.features)
         with contextlib.ExitStack() as stack, model.distribute_strategy.scope():
             self._figures = {name: keras.metrics.Mean(name) for name in names}
             self._install_features(model, stack)
-            _replace(stack, model, "compute_loss", self._loss)
+            _wrap(stack, model, "compute_loss", self._loss)
             if self._prepared is not None:
-                _replace(stack, model, "train_step", self._carrying_step)
+                _wrap(stack, model, "train_step", self._carrying_step)
             self._installed = stack.pop_all()
 
     def uninstall(self, model: keras.Model) -> None:
         self._installed.close()
-        self._lesson = self._own = self._step = self._features = self._taps = None
+        self._lesson = self._features = self._taps = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         for figure in self._figures.values():
@@ -88,14 +89,20 @@ class DistillCallback(Attached):
         self._taps = stack.enter_context(Taps(model, ours))
         self._features = Features(self._taps, self._lesson.tap(theirs), self._lesson.reduction)
 
-    def _carrying_step(self, data: Any) -> Any:
+    def _carrying_step(self, step: Any, data: Any) -> Any:
         batch, self._carried.answers = data
-        return self._step(batch)
+        return step(batch)
 
     def _loss(
-        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
+        self,
+        compute_loss: Any,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
     ) -> Any:
-        own = self._own(x, y, y_pred, sample_weight, training=training)
+        own = compute_loss(x, y, y_pred, sample_weight, training=training)
         if not training:
             return own
         self._is_reached = True
@@ -130,7 +137,8 @@ class DistillCallback(Attached):
 
 
 def _check(model: keras.Model) -> None:
-    if isinstance(getattr(vars(model).get("compute_loss"), "__self__", None), DistillCallback):
+    around = functions_of(model, "compute_loss")
+    if any(isinstance(getattr(each, "__self__", None), DistillCallback) for each in around):
         raise ModelError("two distill callbacks are in one fit: give one of them a list of teachers")
     if "training" not in inspect.signature(model.compute_loss).parameters:
         raise ModelError(
@@ -144,14 +152,7 @@ def _penalties(model: keras.Model) -> Any:
     return sum((model._aggregate_additional_loss(each) for each in model.losses), start=0.0)
 
 
-def _replace(stack: contextlib.ExitStack, model: keras.Model, name: str, method: Any) -> None:
-    """Puts a method on the model itself until the stack is closed."""
-    stack.callback(_put_back, model, name, vars(model).get(name))
-    setattr(model, name, method)
-
-
-def _put_back(model: keras.Model, name: str, before: Any) -> None:
-    if before is None:
-        delattr(model, name)
-    else:
-        setattr(model, name, before)
+def _wrap(stack: contextlib.ExitStack, model: keras.Model, name: str, function: Any) -> None:
+    """Puts a function around a method of the model until the stack is closed."""
+    wrap_method(model, name, function)
+    stack.callback(remove_from_method, model, name, function)

@@ -12,13 +12,16 @@ import numpy as np
 import tensorflow as tf
 
 from tfkit import Compressed, Data
-from tfkit.attach import deadline
+from tfkit.attach.training import train
 from tfkit.data import is_dataset
 from tfkit.models import require_built, require_compiled
 from tfkit_compressors import schemas
 from tfkit_compressors.distillation.callback import DistillCallback
 from tfkit_compressors.distillation.lesson import Lesson
 from tfkit_compressors.distillation.teachers import named_teachers
+from tfkit_compressors.distillation.tensors import float32
+
+_LARGEST = 2**28
 
 
 class Distill:
@@ -83,7 +86,8 @@ class Distill:
     def compress(self, model: keras.Model, data: Data, *, epochs: int, directory: Path) -> Compressed:
         """Trains a student on the train part.
 
-        Where that is arrays and several epochs long, the teacher answers each row once, beforehand.
+        Where that is arrays and several epochs long, the teacher answers each row once, beforehand, as long as
+        the answers to all rows take 256 MiB at most.
 
         Args:
             model: The student, built and compiled; it is changed.
@@ -97,22 +101,31 @@ class Distill:
         if epochs == 0:
             require_built(model)
             return Compressed(model, notes=("distill trains nothing in 0 epochs",))
-        lesson = Lesson(require_compiled(model), self.teachers, self.settings)
-        callback, dataset = DistillCallback(self.settings, self.teachers), data.dataset("train")
-        if epochs > 1 and self._can_prepare(model, data):
+        callback = self.callback()
+        if self._can_prepare(require_compiled(model), data, epochs):
+            lesson = Lesson(model, self.teachers, self.settings)
             callback = DistillCallback(self.settings, self.teachers, lesson)
-            dataset = _with_answers(data, lesson)
-        model.fit(dataset, epochs=epochs, shuffle=False, callbacks=[callback, *deadline.callbacks()], verbose=0)
+            data = _with_answers(data, lesson)
+        train(model, data, epochs, [callback])
         return Compressed(model)
 
-    def _can_prepare(self, model: keras.Model, data: Data) -> bool:
+    def _can_prepare(self, model: keras.Model, data: Data, epochs: int) -> bool:
+        if epochs == 1 or self.settings.features:
+            return False
         is_plain = not is_dataset(data.train) and all(isinstance(each, np.ndarray) for each in data.train)
         # Keras builds a model of a strategy's scope on a first batch, which must then be (x, y).
-        return is_plain and not self.settings.features and model.distribute_strategy is tf.distribute.get_strategy()
+        is_alone = model.distribute_strategy is tf.distribute.get_strategy()
+        return is_plain and is_alone and _answer_bytes(model, data) <= _LARGEST
 
 
-def _with_answers(data: Data, lesson: Lesson) -> Any:
-    """The train part's batches as `((x, y), answers)`, in the order they would have without answers."""
+def _answer_bytes(model: keras.Model, data: Data) -> int:
+    """Bytes of a teacher's answers to all rows of the train part, which have the shape of the student's."""
+    outputs = keras.tree.flatten(model(tf.convert_to_tensor(data.train[0][:1]), training=False))
+    return data.rows("train") * sum(each.shape.num_elements() * float32(each).dtype.size for each in outputs)
+
+
+def _with_answers(data: Data, lesson: Lesson) -> Data:
+    """Data whose train part's batches are `((x, y), answers)`, in the order they would have without answers."""
 
     @tf.function(reduce_retracing=True, autograph=False)
     def answer(x: Any) -> Any:
@@ -120,5 +133,4 @@ def _with_answers(data: Data, lesson: Lesson) -> Any:
 
     batches = tf.data.Dataset.from_tensor_slices(data.train[0]).batch(data.batch_size)
     answers = np.concatenate([answer(x).numpy() for x in batches])
-    carrying = dataclasses.replace(data, train=(data.train, answers), validation=None, test=None)
-    return carrying.dataset("train")
+    return dataclasses.replace(data, train=(data.train, answers), validation=None, test=None)

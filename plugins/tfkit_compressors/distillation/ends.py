@@ -26,7 +26,7 @@ def end_activation(model: Any, index: int) -> str | None:
     if not has_graph(model):
         return None
     graph = flattened(model)
-    last = next((call for call in graph.calls if graph.outputs[index] in call.outputs), None)
+    last = graph.makers.get(graph.outputs[index])
     return None if last is None else _activation(last.operation)
 
 

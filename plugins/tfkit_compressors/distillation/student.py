@@ -8,8 +8,9 @@ from typing import Any
 import keras
 
 from tfkit.errors import ModelError, ParameterError
-from tfkit.graph import Graph, flattened, has_graph, inputs_like, require_graph, run
+from tfkit.graph import flattened, has_graph, require_graph
 from tfkit.reasons import reason
+from tfkit.replay import inputs_like, run
 from tfkit_compressors.distillation.blocks import left_out
 
 # The entries of layers' configs that are widths; those of a wrapped layer or a cell are inside it.
@@ -97,7 +98,8 @@ class _Maker:
         self._width, self._depth, self._multiple, self._dropout = width, depth, multiple_of, dropout
         graph = flattened(teacher)
         self._sized = {id(call.operation) for call in graph.calls if _has_width(call.operation.get_config())}
-        self._fixed = _last_sized(graph, self._sized)
+        # What the outputs' widths come from.
+        self._fixed = {id(call.operation) for call in graph.last(lambda call: id(call.operation) in self._sized)}
         self._clones: dict[int, Any] = {}
 
     def model(self, old: keras.Model, name: str, given: list[Any]) -> keras.Model:
@@ -183,22 +185,6 @@ def _has_width(config: Any) -> bool:
     if isinstance(config, dict):
         return any(_is_width(key, value) or _has_width(value) for key, value in config.items())
     return isinstance(config, (list, tuple)) and any(_has_width(each) for each in config)
-
-
-def _last_sized(graph: Graph, sized: set[int]) -> set[int]:
-    """The operations with a width that the outputs' widths come from."""
-    makers = {tensor: call for call in graph.calls for tensor in call.outputs}
-    waiting, seen, found = list(graph.outputs), set(), set()
-    while waiting:
-        call = makers.get(waiting.pop())
-        if call is None or id(call) in seen:
-            continue
-        seen.add(id(call))
-        if id(call.operation) in sized:
-            found.add(id(call.operation))
-        else:
-            waiting += call.inputs
-    return found
 
 
 def _check(width: float, depth: float, multiple_of: int, dropout: float) -> None:

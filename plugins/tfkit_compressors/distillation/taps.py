@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import threading
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 import keras
 
+from tfkit.attach.methods import remove_from_method, wrap_method
 from tfkit.errors import ModelError
 from tfkit.graph import calls
 from tfkit.parameters import suggest
@@ -41,30 +43,25 @@ class Taps:
         self._latest = threading.local()
 
     def __enter__(self) -> Taps:
-        self._before = [vars(layer).get("call") for layer in self._layers]
-        for index, layer in enumerate(self._layers):
-            layer.call = self._tapped(index, layer.call)
+        with contextlib.ExitStack() as stack:
+            for index, layer in enumerate(self._layers):
+                tap = functools.partial(self._tapped, index)
+                wrap_method(layer, "call", tap)
+                stack.callback(remove_from_method, layer, "call", tap)
+            self._installed = stack.pop_all()
         return self
 
     def __exit__(self, *error: object) -> None:
-        for layer, before in zip(reversed(self._layers), reversed(self._before)):
-            if before is None:
-                del layer.call
-            else:
-                layer.call = before
+        self._installed.close()
 
     def outputs(self) -> list[Any]:
         """The latest output of each layer, in the order of the names."""
         return [getattr(self._latest, str(index)) for index in range(len(self._layers))]
 
-    def _tapped(self, index: int, call: Any) -> Any:
-        @functools.wraps(call)
-        def tapped(*args: Any, **kwargs: Any) -> Any:
-            output = call(*args, **kwargs)
-            setattr(self._latest, str(index), output)
-            return output
-
-        return tapped
+    def _tapped(self, index: int, call: Any, *args: Any, **kwargs: Any) -> Any:
+        output = call(*args, **kwargs)
+        setattr(self._latest, str(index), output)
+        return output
 
 
 def _call(model: keras.Model, name: str) -> Any:

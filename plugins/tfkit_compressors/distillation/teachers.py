@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfkit.attach.methods import nothing_replaced
 from tfkit.errors import ModelError, ParameterError
 from tfkit.models import load_model, require_built
 from tfkit_compressors.distillation.ends import end_activation
@@ -50,13 +51,13 @@ class Teacher:
 
     @classmethod
     def as_it_is(cls, model: keras.Model) -> Teacher:
-        """A model with a copy of its present weights: what it learns later does not change the teacher."""
+        """A model with a copy of its present weights: neither what it learns later nor qat changes the teacher."""
         return cls(model, [tf.identity(weight.value) for weight in model.weights])
 
     def __call__(self, x: Any) -> list[Any]:
         """The outputs for a batch, flattened."""
         values = self._values or [weight.value for weight in self.model.weights]
-        with keras.StatelessScope(state_mapping=list(zip(self.model.weights, values))):
+        with nothing_replaced(), keras.StatelessScope(state_mapping=list(zip(self.model.weights, values))):
             return keras.tree.flatten(self.model(x, training=False))
 
     def check(self, student: keras.Model, learning: list[Head | None]) -> None:

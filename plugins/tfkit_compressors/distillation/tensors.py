@@ -7,7 +7,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-_LEAST = 1e-30  # Of a probability: its logarithm and gradient are finite in float32.
+# Of a probability: its logarithm and the gradient of that, its inverse, are finite in the dtype.
+_LEAST = {"float16": 2**-14}
+_LEAST_OF_OTHERS = 1e-30
 
 
 def noted_logits(output: Any) -> Any:
@@ -35,5 +37,6 @@ def float32(tensor: Any) -> Any:
 
 
 def log(probability: Any) -> Any:
-    """The logarithm of a probability, finite where that is 0."""
-    return keras.ops.log(keras.ops.maximum(probability, _LEAST))
+    """The logarithm of a probability in float32, finite where that is 0, as is its gradient."""
+    least = _LEAST.get(keras.backend.standardize_dtype(probability.dtype), _LEAST_OF_OTHERS)
+    return keras.ops.log(keras.ops.maximum(float32(probability), least))

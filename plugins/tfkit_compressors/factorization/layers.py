@@ -12,12 +12,16 @@ _CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 _TYPES = (keras.layers.Dense, *_CONVOLUTIONS)
 # What a layer has besides its kernel goes to the second of the two; the first is linear.
 _PLAIN = {"use_bias": False, "activation": None, "activity_regularizer": None}
+# What is said of the kernel as a whole, and of neither factor.
+OF_KERNEL = ("kernel_regularizer", "kernel_constraint")
 
 
 def why_not(layer: keras.layers.Layer) -> str | None:
-    """Why a layer cannot be made two, None where it can; subclasses may compute anything."""
+    """Why a layer is not made two, None where it can be; subclasses may compute anything."""
     if type(layer) not in _TYPES:
         return type(layer).__name__
+    if not layer.trainable:
+        return "frozen"
     if getattr(layer, "quantization_mode", None) or getattr(layer, "lora_enabled", False):
         return "quantized or with LoRA"
     return "groups" if getattr(layer, "groups", 1) > 1 else None
@@ -31,7 +35,7 @@ def pair(layer: keras.layers.Layer, found: Factors, unique: Callable[[str], str]
         found: The factors of its kernel.
         unique: Gives a name that no layer of the model has, from a wish.
     """
-    config = layer.get_config()
+    config = {**layer.get_config(), **dict.fromkeys(OF_KERNEL)}
     down = _made(layer, {**config, **_PLAIN, **_width(layer, found.rank), "name": unique(f"{layer.name}_down")})
     up = _made(layer, {**config, **_pointwise(layer)})
     for each, shape in ((down, found.down.shape), (up, (1,) * (found.down.ndim - 2) + found.up.shape)):
@@ -40,7 +44,6 @@ def pair(layer: keras.layers.Layer, found: Factors, unique: Callable[[str], str]
     up.kernel.assign(found.up.reshape(up.kernel.shape))
     if layer.use_bias:
         up.bias.assign(layer.bias)
-    down.trainable = up.trainable = layer.trainable
     return down, up
 
 

@@ -10,12 +10,13 @@ import keras
 import numpy as np
 
 from tfkit import Compressed, Data
-from tfkit.attach import deadline
+from tfkit.attach.training import train
 from tfkit.attach.variables import layers_named
-from tfkit.graph import calls, flattened, has_graph, rebuilt, require_graph
+from tfkit.graph import calls, flattened, has_graph, require_graph
 from tfkit.models import require_compiled
 from tfkit.pipeline.copies import recompiled
-from tfkit_compressors.factorization.layers import pair, why_not
+from tfkit.replay import rebuilt
+from tfkit_compressors.factorization.layers import OF_KERNEL, pair, why_not
 from tfkit_compressors.factorization.svd import Factors, factors, saves
 
 
@@ -24,8 +25,9 @@ class LowRank:
 
     A Dense layer becomes two, the first linear and without bias; a convolution becomes one of the same size to
     fewer channels and one of size 1 to its own. Only layers that get smaller by it are replaced. The second
-    layer has the name of the old one. Recurrent, depthwise and grouped kernels, embeddings and what is inside of
-    wrappers stay.
+    layer has the name of the old one. Frozen layers, recurrent, depthwise and grouped kernels, embeddings and what
+    is inside of wrappers stay. A kernel's regularizer and constraint are left out, since they mean the product and
+    neither of its factors.
 
     Args:
         energy: Share of a kernel's squared singular values that is kept; with 1.0 only what has a lower rank
@@ -65,7 +67,7 @@ class LowRank:
         if model.compiled:
             recompiled(made, model)
         if epochs:
-            made.fit(data.dataset("train"), epochs=epochs, shuffle=False, verbose=0, callbacks=deadline.callbacks())
+            train(made, data, epochs)
         return Compressed(made, notes=notes)
 
     def _chosen(self, model: keras.Model) -> tuple[dict[int, Factors], tuple[str, ...]]:
@@ -95,7 +97,7 @@ def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
         seen.add(id(operation))
         if has_graph(operation):
             yield from (layer for layer in _layers(operation) if not (id(layer) in seen or seen.add(id(layer))))
-        elif any(len(weight.shape) > 1 for weight in getattr(operation, "trainable_weights", ())):
+        elif any(len(weight.shape) > 1 for weight in getattr(operation, "weights", ())):
             yield operation
 
 
@@ -107,7 +109,8 @@ def _matrix(layer: keras.layers.Layer) -> tuple[int, int]:
 def _told(layer: keras.layers.Layer, found: Factors) -> str:
     norm = float(np.linalg.norm(layer.kernel.numpy()))
     lost = found.lost / norm if norm else 0.0
-    return f"{layer.name!r} has rank {found.rank} of {min(_matrix(layer))}, relative error {lost:.3g}"
+    without = "".join(f", without its {name}" for name in OF_KERNEL if getattr(layer, name) is not None)
+    return f"{layer.name!r} has rank {found.rank} of {min(_matrix(layer))}, relative error {lost:.3g}{without}"
 
 
 def _replaced(model: keras.Model, chosen: dict[int, Factors]) -> keras.Model:

@@ -117,10 +117,10 @@ class Masks:
 
     @property
     def _together(self) -> list[int]:
-        """The kernels that are ranked together: those that have no sparsity of their own."""
+        """The kernels that are ranked together: those that were given no sparsity of their own."""
         if self._settings.ranking == "layer":
             return []
-        return [index for index, each in enumerate(self._chosen) if each.sparsity == self._settings.sparsity]
+        return [index for index, each in enumerate(self._chosen) if not each.is_own]
 
     def _missed_together(self) -> tuple[str, ...]:
         kernels = [self.variables[index] for index in self._together]

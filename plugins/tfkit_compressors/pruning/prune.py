@@ -11,7 +11,7 @@ from typing import Any, Literal
 import keras
 
 from tfkit import Compressed, Data, ParameterError
-from tfkit.attach import deadline
+from tfkit.attach.training import train
 from tfkit.models import require_compiled
 from tfkit_compressors import schemas, tfmot
 from tfkit_compressors.pruning.callback import PruneCallback
@@ -52,8 +52,9 @@ class Prune:
             that fit one layer the last counts.
         granularity: "weight", or "unit": the sparsity is the share of units of dense layers and channels of
             convolutions that become zero, those of the smallest Euclidean norm, with their bias and the gamma and
-            beta of a BatchNormalization behind them. Units that are outputs of the model stay. `shrink` takes zero
-            units out of the model's shapes.
+            beta of a BatchNormalization behind them. Units that are outputs of the model stay, and so do recurrent
+            layers, attention and the depthwise half of separable convolutions. `shrink` takes zero units out of the
+            model's shapes.
 
     Raises:
         ParameterError: If parameters do not go together.
@@ -129,9 +130,7 @@ class Prune:
         callback = PruneCallback(
             _counted_from(self.settings, int(keras.ops.convert_to_numpy(model.optimizer.iterations)))
         )
-        model.fit(
-            data.dataset("train"), epochs=epochs, shuffle=False, callbacks=[callback, *deadline.callbacks()], verbose=0
-        )
+        train(model, data, epochs, [callback])
         return Compressed(model, notes=callback.notes)
 
     def _prune_once(self, model: keras.Model) -> tuple[str, ...]:
@@ -157,6 +156,8 @@ def _check(settings: schemas.Prune) -> None:
     structured = settings.pattern is not None or settings.block_size != (1, 1)
     if settings.granularity == "unit" and structured:
         raise _refusal("granularity", "'weight' where there are blocks or a pattern", "unit")
+    if settings.granularity == "unit" and settings.depthwise:
+        raise _refusal("granularity", "'weight' where depthwise kernels are pruned, which have no units", "unit")
     if settings.ranking == "global" and (structured or settings.granularity == "unit"):
         raise _refusal("ranking", "'layer' where there are blocks, a pattern or units", "global")
     if settings.pattern is None:

@@ -40,10 +40,8 @@ class QatCallback(Attached):
         self._fake.remove()
         _forget_traces(model)
 
-    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        if self._fake is not None:
-            self._fake.bake()
-        super().on_train_end(logs)
+    def finish(self, model: keras.Model) -> None:
+        self._fake.bake()
         self._fake = None
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
 
 import keras
+from keras.src.backend.common.stateless_scope import get_stateless_scope
 
 from tfkit import graph
+from tfkit.attach.methods import remove_from_method, replace_method
 from tfkit_compressors.qat.frozen import Frozen
 from tfkit_compressors.qat.plan import Fold, planned
 from tfkit_compressors.qat.sites import QuantizedOperation
@@ -42,7 +44,6 @@ class FakeQuantization:
         self.kernels = chosen(model, settings, own)
         sites, self._folds = planned(model) if settings.activations == 8 else ([], [])
         self._operations = [QuantizedOperation(site, model.distribute_strategy) for site in sites]
-        self._original = model.call
         self._frozen: Frozen | None = None
 
     @property
@@ -63,11 +64,11 @@ class FakeQuantization:
         """Puts it on the model."""
         for each in self._operations:
             each.install()
-        vars(self.model)["call"] = self._call
+        replace_method(self.model, "call", self._call)
 
     def remove(self) -> None:
         """Takes it off again; the kernels keep the values that they have."""
-        vars(self.model).pop("call", None)
+        remove_from_method(self.model, "call", self._call)
         for each in self._operations:
             each.remove()
 
@@ -109,24 +110,28 @@ class FakeQuantization:
                 yield
         finally:
             self._frozen = None
+            for each in self._operations:
+                each.body = None
 
     def _set(self, *, follows: bool, quantizes: bool) -> None:
         for each in self._operations:
             each.follows, each.quantizes = follows, quantizes
 
-    def _call(self, *args: Any, **kwargs: Any) -> Any:
+    def _call(self, own: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         calibrating = any(not each.quantizes for each in self._operations)
         if not calibrating:
             self._set(follows=bool(kwargs.get("training")), quantizes=True)
-        with keras.StatelessScope([] if calibrating else self._values(), collect_losses=True) as scope:
-            outputs = self._original(*args, **kwargs)
+        outer = _given_values(self.model)
+        values = [] if calibrating else self._values({id(variable): value for variable, value in outer})
+        with keras.StatelessScope([*outer, *values], collect_losses=True) as scope:
+            outputs = own(*args, **kwargs)
         self._write_back(scope)
         return outputs
 
-    def _values(self) -> list[tuple[Any, Any]]:
+    def _values(self, given: Mapping[int, Any]) -> list[tuple[Any, Any]]:
         if self._frozen is not None:
             return self._frozen.values()
-        return [(kernel.variable, kernel.quantized()) for kernel in self.kernels]
+        return [(each.variable, each.quantized(given.get(id(each.variable)))) for each in self.kernels]
 
     def _write_back(self, scope: keras.StatelessScope) -> None:
         mapped = {id(kernel.variable) for kernel in self.kernels}
@@ -136,3 +141,12 @@ class FakeQuantization:
                 variable.assign(value)
         for loss in scope.losses:
             self.model.add_loss(loss)
+
+
+def _given_values(model: keras.Model) -> list[tuple[Any, Any]]:
+    """The values that a `keras.StatelessScope` around the call gives the model's variables, such as a teacher's."""
+    scope = get_stateless_scope()
+    if scope is None:
+        return []
+    found = ((variable, scope.get_current_value(variable)) for variable in model.variables)
+    return [(variable, value) for variable, value in found if value is not None]

@@ -10,51 +10,51 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tfkit_compressors.qat.grids import Grid
 from tfkit_compressors.qat.plan import Fold
 from tfkit_compressors.qat.weights import Kernel
 
 Body = Callable[[Any], Any]
+# Of these the converter takes scales of channels that are told, of a dense layer as a convolution.
+_TOLD = (keras.layers.Dense, keras.layers.Conv2D)
 
 
 class Constant:
     """The value of a variable in an export.
 
-    The converter takes 8-bit scales of channels from the values themselves, which lie on the grid; other
-    scales are told by fake quantization of the constant.
+    The converter takes 8-bit scales of channels from the values themselves, whose greatest is the grid's end;
+    other grids are told by fake quantization of the constant.
 
     Args:
         value: The value.
-        grid: The values that it can take; None where it is no kernel.
+        bits: Bits of the grid that is told; None where none is.
+        high: The grid's ends, of the value's rank: one for all, or one for each entry of the last axis.
     """
 
-    def __init__(self, value: Any, grid: Grid | None = None) -> None:
+    def __init__(self, value: Any, bits: int | None = None, high: Any = None) -> None:
         self.value = np.asarray(value, "float32")
-        self._grid = grid
+        self._bits = bits
+        self._high = None if bits is None else np.maximum(np.asarray(high, "float32").reshape(-1), 1e-9)
 
     def tensor(self) -> Any:
         """The value in the graph that is being traced."""
-        if self._grid is None or (self._grid.bits == 8 and self._grid.channels):
-            return tf.constant(self.value)
-        return self._told(self.value)
+        return tf.constant(self.value) if self._bits is None else self._told(self.value)
 
     def as_filter(self) -> Any:
         """A dense layer's kernel as that of a 1x1 convolution."""
         return self._told(self.value[None, None])
 
     @property
-    def is_dense_of_four(self) -> bool:
-        """Whether it is a matrix with 4-bit scales of channels."""
-        return self.value.ndim == 2 and self._grid is not None and self._grid.bits == 4 and bool(self._grid.channels)
+    def is_told_by_channel(self) -> bool:
+        """Whether channels have ends that are told."""
+        return self._high is not None and len(self._high) > 1
 
     def _told(self, value: Any) -> Any:
-        assert self._grid is not None
-        fake = {"num_bits": self._grid.bits, "narrow_range": True}
-        if not self._grid.channels:
-            high = max(float(np.abs(value).max()), 1e-9)
+        assert self._high is not None
+        fake = {"num_bits": self._bits, "narrow_range": True}
+        if not self.is_told_by_channel:
+            (high,) = map(float, self._high)
             return tf.quantization.fake_quant_with_min_max_args(value, -high, high, **fake)
-        high = np.maximum(np.abs(value).max(tuple(range(value.ndim - 1))), 1e-9)
-        return tf.quantization.fake_quant_with_min_max_vars_per_channel(value, -high, high, **fake)
+        return tf.quantization.fake_quant_with_min_max_vars_per_channel(value, -self._high, self._high, **fake)
 
 
 class Frozen:
@@ -74,10 +74,13 @@ class Frozen:
     def constants(self) -> dict[int, tuple[keras.Variable, Constant]]:
         """The variables that have other values than their own, and these, by the variable's id."""
         found = {id(each.variable): (each.variable, self._constant(each)) for each in self._kernels}
-        for key, fold in self._folds.items():
+        for fold in self._folds.values():
+            kernel, scale = fold.layer.kernel, self._scale(fold.layer)
+            # One that is not fake-quantized is scaled too; the converter gives it 8 bits.
+            found.setdefault(id(kernel), (kernel, Constant(kernel.numpy() * scale)))
             if fold.layer.use_bias:
                 bias = fold.layer.bias
-                found[id(bias)] = (bias, Constant(bias.numpy() * self._affine[key][0]))
+                found[id(bias)] = (bias, Constant(bias.numpy() * self._affine[id(fold.layer)][0]))
         return found
 
     def values(self) -> list[tuple[keras.Variable, Any]]:
@@ -91,25 +94,29 @@ class Frozen:
             found[key] = self._shifted(fold.layer)
         for kernel in self._kernels:
             constant = self.constants[id(kernel.variable)][1]
-            if type(kernel.layer) is keras.layers.Dense and constant.is_dense_of_four:
+            if type(kernel.layer) is keras.layers.Dense and constant.is_told_by_channel:
                 found[id(kernel.layer)] = self._as_convolution(kernel.layer, constant)
         return found
 
     def _constant(self, kernel: Kernel) -> Constant:
-        value = kernel.variable.numpy()
-        if id(kernel.layer) not in self._affine:
-            return Constant(value, kernel.grid)
-        scale = self._affine[id(kernel.layer)][0]
-        if isinstance(kernel.layer, keras.layers.DepthwiseConv2D):
-            scale = scale.reshape(value.shape[-2:])
-        return Constant(value * scale, kernel.grid)
+        value, scale, grid = kernel.variable.numpy(), self._scale(kernel.layer), kernel.grid
+        if grid.bits == 8 and (grid.channels or (np.ndim(scale) and type(kernel.layer) not in _TOLD)):
+            return Constant(value * scale)
+        return Constant(value * scale, grid.bits, grid.limits(value) * np.abs(scale))
+
+    def _scale(self, layer: Any) -> Any:
+        """What a folded BatchNormalization multiplies a layer's kernel with."""
+        if id(layer) not in self._affine:
+            return np.float32(1.0)
+        scale = self._affine[id(layer)][0]
+        return scale.reshape(layer.kernel.shape[-2:]) if isinstance(layer, keras.layers.DepthwiseConv2D) else scale
 
     def _shifted(self, layer: Any) -> Body:
         call, shift = type(layer).call, self._affine[id(layer)][1]
         return lambda inputs: call(layer, inputs) + shift
 
     def _as_convolution(self, layer: Any, constant: Constant) -> Body:
-        """Of a dense layer itself the converter takes no 4-bit scales of channels."""
+        """Of a dense layer itself the converter takes no scales of channels that are told."""
         shift = self._affine[id(layer)][1] if id(layer) in self._affine else None
         features, units = constant.value.shape
 

@@ -8,11 +8,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tfkit_compressors.shared_values import is_sparse, shared_means
+
 # Kernels of more distinct values than this, or of more than one for every so many weights, are no clustered ones.
 _MOST_CLUSTERS = 256
 _WEIGHTS_PER_CLUSTER = 4
-# Fewer zeros than this share are there by chance.
-_LEAST_SPARSITY = 0.05
 
 
 class Kept:
@@ -36,8 +36,7 @@ class Kept:
     """
 
     def __init__(self, value: Any, *, sparsity: bool, clusters: bool) -> None:
-        zeros = value == 0
-        self._mask = ~zeros if sparsity and _LEAST_SPARSITY <= zeros.mean() < 1 else None
+        self._mask = value != 0 if sparsity and is_sparse(value) else None
         distinct, members = np.unique(value, return_inverse=True)
         most = min(_MOST_CLUSTERS, value.size // _WEIGHTS_PER_CLUSTER)
         self.is_clustered = clusters and len(distinct) <= most and len(distinct) > 1
@@ -46,13 +45,8 @@ class Kept:
 
     def __call__(self, value: Any) -> Any:
         if self._members is not None:
-            value = tf.reshape(self._shared(tf.reshape(value, [-1])), value.shape)
+            value = shared_means(value, self._members, self._count)
         return value if self._mask is None else value * tf.constant(self._mask, value.dtype)
-
-    def _shared(self, flat: Any) -> Any:
-        sums = tf.math.unsorted_segment_sum(flat, self._members, self._count)
-        sizes = np.bincount(self._members, minlength=self._count).astype("float32")
-        return tf.gather(sums / sizes, self._members)
 
 
 def distinct_values(variable: keras.Variable) -> int:

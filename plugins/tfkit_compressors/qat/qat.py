@@ -11,9 +11,10 @@ import keras
 import numpy as np
 
 from tfkit import Compressed, Data, ParameterError, VerificationError
-from tfkit.attach import deadline
+from tfkit.attach.training import train
 from tfkit.data import leaves, map_leaves
 from tfkit.formats.conversion import convert, precision
+from tfkit.formats.fidelity import fidelity
 from tfkit.formats.litert import LiteRT
 from tfkit.formats.named_model import NamedModel
 from tfkit.models import require_built, require_compiled
@@ -21,11 +22,14 @@ from tfkit_compressors import schemas
 from tfkit_compressors.qat.agreement import decided_alike
 from tfkit_compressors.qat.callback import QatCallback
 from tfkit_compressors.qat.fake import FakeQuantization
-from tfkit_compressors.qat.sensitivity import within_drop
+from tfkit_compressors.qat.mixed import within_drop
+from tfkit_compressors.qat.statistics import read_statistics
 
 # Rows that ranges are first read from, rows that the file is compared on, and the share that must decide alike.
 _CALIBRATED, _CHECKED, _AGREEING = 256, 1000, 0.995
 _BATCH = 64
+# Batches of the train part that BatchNormalization's statistics are read from after a training in 4 bits.
+_READ = 64
 
 
 class QuantizationAwareTraining:
@@ -39,7 +43,8 @@ class QuantizationAwareTraining:
 
     With 4 bits, kernels of fewer than 1024 values and those of operations without 4-bit weights in LiteRT keep 8:
     depthwise, transposed and 3-D convolutions, embeddings, and with 8-bit activations all but Dense and Conv2D.
-    Layers of Keras's that hold no kernel by a known name, custom ones among them, stay in float.
+    Layers of Keras's that hold no kernel by a known name, custom ones among them, stay in float. After a training
+    in 4 bits BatchNormalization's statistics are read anew, from 64 batches of the train part.
 
     Ranges are read from 256 rows before the training, so that epochs=0 is quantization after training. The
     model that comes out is a plain Keras model whose kernels have the quantized values.
@@ -121,28 +126,32 @@ class QuantizationAwareTraining:
         fake = FakeQuantization(model, settings, own)
         fake.calibrate(_batches(data.drawn("train", _CALIBRATED)))
         if epochs:
-            require_compiled(model)
-            callback = QatCallback(settings, fake)
-            model.fit(
-                data.dataset("train"),
-                epochs=epochs,
-                shuffle=False,
-                callbacks=[callback, *deadline.callbacks()],
-                verbose=0,
-            )
+            self._train(fake, data, epochs)
         else:
             fake.bake()
         path = directory / f"{self.label}.tflite"
         note = self._write(fake, data, path)
         return Compressed(model, {"litert": path}, (note, *_stored(fake)))
 
+    def _train(self, fake: FakeQuantization, data: Data, epochs: int) -> None:
+        train(require_compiled(fake.model), data, epochs, [QatCallback(self.settings, fake)])
+        if any(kernel.grid.bits == 4 for kernel in fake.kernels):
+            read_statistics(fake, (x for x, *_ in data.dataset("train").take(_READ)))
+
     def _write(self, fake: FakeQuantization, data: Data, path: Path) -> str:
         """Writes the file, or nothing, and tells how it compares with the fake-quantized model."""
-        checked = data.drawn(data.choosing, _CHECKED)
+        rows = data.drawn(data.choosing, _CHECKED)
+        with fake.installed():
+            expected = _outputs(fake.model, rows)
+        self._convert(fake, data, path, rows)
+        return _verified(fake, path, rows, expected)
+
+    def _convert(self, fake: FakeQuantization, data: Data, path: Path, rows: Any) -> None:
+        shared: dict[str, Any] = {"check": rows, "timeout": self.settings.timeout, "label": self.label}
         if self.settings.activations == 8:
             with fake.exported():
-                convert(fake.model, path, bits=8, activations=None, check=checked, timeout=self.settings.timeout)
-                return _verified(fake, path, checked)
+                convert(fake.model, path, bits=8, **shared)
+            return
         bits = min(kernel.grid.bits for kernel in fake.kernels)
         convert(
             fake.model,
@@ -150,43 +159,38 @@ class QuantizationAwareTraining:
             bits=bits,
             activations=self.settings.activations,
             calibration=None if self.settings.activations is None else data.drawn("train", _CALIBRATED),
-            check=checked,
-            timeout=self.settings.timeout,
             exclude=_at_eight_bits(fake) if bits == 4 else (),
+            **shared,
         )
-        return _verified(fake, path, checked)
 
 
-def _verified(fake: FakeQuantization, path: Path, rows: Any) -> str:
-    """A sentence on the share of rows on which the file decides as the model does; too small a one is refused."""
-    model = fake.model
-    named, file = NamedModel(model, sample=rows), LiteRT(path)
-    arrays = named.arrange(rows)
-    count = len(next(iter(arrays.values())))
-    expected = [
-        _first(named, {name: array[at : at + _BATCH] for name, array in arrays.items()})
-        for at in range(0, count, _BATCH)
-    ]
-    outputs = file(arrays)
-    if len(file.outputs) > 1:
-        return f"compared with the fake-quantized model on {count} rows"
-    wanted = np.concatenate(expected)
-    exact = decided_alike(wanted, outputs)
+def _outputs(model: keras.Model, rows: Any) -> list[Any]:
+    """A model's outputs, each an array, in the order that its files have them."""
+    named = NamedModel(model, sample=rows)
+    batches = [[each.numpy() for each in named(batch).values()] for batch in _batches(named.arrange(rows))]
+    return [np.concatenate(column) for column in zip(*batches)]
+
+
+def _verified(fake: FakeQuantization, path: Path, rows: Any, expected: list[Any]) -> str:
+    """A sentence on how the file compares with the fake-quantized model; too far a one is removed and refused."""
+    name, file = fake.model.name, LiteRT(path)
+    outputs = leaves(file(NamedModel(fake.model, sample=rows).arrange(rows)))
+    found = fidelity(expected, outputs, file.output_steps)
+    if found.far:
+        path.unlink()
+        raise VerificationError(f"the file does not compute what the fake-quantized model {name!r} does: {found}")
+    told = f"against the fake-quantized model: {found}"
+    if len(expected) > 1 or found.agreement is None:
+        return told
     # Each of two outputs may be a step off, since integers round where the model computes in float.
-    share = decided_alike(wanted, outputs, 2 * file.output_steps[0], 2 * fake.score_step)
-    if share is None or exact is None:
-        return f"compared with the fake-quantized model on {count} rows"
-    if share < _AGREEING and count * (1 - share) > 1.5:
+    share = decided_alike(expected[0], outputs[0], 2 * file.output_steps[0], 2 * fake.score_step)
+    if share is not None and share < _AGREEING and found.rows * (1 - share) > 1.5:
         path.unlink()
         raise VerificationError(
-            f"the file decides as the fake-quantized model {model.name!r} does on {share:.2%} of {count} rows, "
+            f"the file decides as the fake-quantized model {name!r} does on {share:.2%} of {found.rows} rows, "
             f"{_AGREEING:.1%} are wanted: activations=16 or None is closer"
         )
-    return f"{exact:.2%} of {count} decisions are the fake-quantized model's"
-
-
-def _first(named: NamedModel, batch: Mapping[str, Any]) -> Any:
-    return next(iter(named(batch).values())).numpy()
+    return told
 
 
 def _batches(rows: Any) -> Iterator[Any]:
@@ -195,9 +199,10 @@ def _batches(rows: Any) -> Iterator[Any]:
         yield map_leaves(itemgetter(slice(start, start + _BATCH)), rows)
 
 
-def _at_eight_bits(fake: FakeQuantization) -> tuple[str, ...]:
-    names = {kernel.layer.name for kernel in fake.kernels if kernel.grid.bits == 8}
-    return (*sorted(names), *fake.settings.exclude)
+def _at_eight_bits(fake: FakeQuantization) -> list[Any]:
+    """The variables that are not trained in 4 bits: several kernels of one layer may differ, and names may repeat."""
+    four = {id(kernel.variable) for kernel in fake.kernels if kernel.grid.bits == 4}
+    return [each for each in fake.model.weights if id(each) not in four]
 
 
 def _stored(fake: FakeQuantization) -> tuple[str, ...]:

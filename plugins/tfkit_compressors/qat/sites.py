@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from tfkit.attach.methods import remove_from_method, replace_method
 from tfkit_compressors.qat.plan import ATTENTION, Site
 from tfkit_compressors.qat.ranges import Fixed, Range, is_float, output_range
+
+# The operation's own `call`.
+Own = Callable[..., Any]
 
 
 class QuantizedOperation:
@@ -32,36 +36,35 @@ class QuantizedOperation:
         self.quantizes = True
         self.body: Any = None
         self._site = site
-        self._original = site.operation.call
         self._inputs: dict[int, Range | Fixed] = {position: Range(strategy) for position in site.inputs}
-        self._before: Range | Fixed = Range(strategy)
-        self._between: Range | Fixed = Range(strategy)
+        self._before: Range | Fixed | None = Range(strategy) if site.before else None
+        self._between: Range | Fixed | None = Range(strategy) if site.between else None
         self._outputs = [output_range(site.operation, strategy) for _ in range(site.outputs)]
 
     @property
     def score_step(self) -> float:
         """The quantization step of the scores that its softmax or sigmoid takes; 0.0 where it has none."""
-        if not self._site.before or not any(isinstance(each, Fixed) for each in self._outputs):
+        if self._before is None or not any(isinstance(each, Fixed) for each in self._outputs):
             return 0.0
         low, high = self._before.limits
         return (high - low) / 255
 
     def install(self) -> None:
         """Puts this in the place of the operation's `call`."""
-        vars(self.operation)["call"] = self._call
+        replace_method(self.operation, "call", self._call)
 
     def remove(self) -> None:
         """Takes it out again."""
-        vars(self.operation).pop("call", None)
+        remove_from_method(self.operation, "call", self._call)
 
     def freeze(self) -> None:
         """Makes constants of the ranges."""
         self._inputs = {position: each.frozen() for position, each in self._inputs.items()}
-        self._before, self._between = self._before.frozen(), self._between.frozen()
+        self._before, self._between = (each and each.frozen() for each in (self._before, self._between))
         self._outputs = [each.frozen() for each in self._outputs]
 
-    def _call(self, *args: Any, **kwargs: Any) -> Any:
-        outputs = self._activated(*self._quantized_inputs(args), **kwargs)
+    def _call(self, own: Own, *args: Any, **kwargs: Any) -> Any:
+        outputs = self._activated(own, *self._quantized_inputs(args), **kwargs)
         ranges = iter(self._outputs)
         return keras.tree.map_structure(lambda each: self._through(next(ranges, None), each), outputs)
 
@@ -71,24 +74,24 @@ class QuantizedOperation:
         positions = iter(_positions(args))
         return keras.tree.map_structure(lambda leaf: self._through(self._inputs.get(next(positions)), leaf), args)
 
-    def _activated(self, *args: Any, **kwargs: Any) -> Any:
+    def _activated(self, own: Own, *args: Any, **kwargs: Any) -> Any:
         if not self._site.before:
-            return self._computed(*args, **kwargs)
+            return self._computed(own, *args, **kwargs)
         activation = self.operation.activation
         self.operation.activation = None
         try:
-            return activation(self._through(self._before, self._computed(*args, **kwargs)))
+            return activation(self._through(self._before, self._computed(own, *args, **kwargs)))
         finally:
             self.operation.activation = activation
 
-    def _computed(self, *args: Any, **kwargs: Any) -> Any:
+    def _computed(self, own: Own, *args: Any, **kwargs: Any) -> Any:
         if self.body is not None:
             return self.body(*args)
         if self._site.between:
             return self._separable(*args)
         if isinstance(self.operation, ATTENTION) and not kwargs.get("return_attention_scores"):
-            return self._original(*args, **{**kwargs, "return_attention_scores": True})[0]
-        return self._original(*args, **kwargs)
+            return own(*args, **{**kwargs, "return_attention_scores": True})[0]
+        return own(*args, **kwargs)
 
     def _separable(self, inputs: Any) -> Any:
         layer = self.operation
@@ -111,7 +114,14 @@ class QuantizedOperation:
             return tensor
         if self.follows:
             limits.follow(tensor)
-        return limits(tensor) if self.quantizes else tensor
+        return _with_logits(limits(tensor), tensor) if self.quantizes else tensor
+
+
+def _with_logits(quantized: Any, tensor: Any) -> Any:
+    """Keras's note of what a softmax or sigmoid was given: of probabilities in steps a loss has hardly a gradient."""
+    if hasattr(tensor, "_keras_logits"):
+        quantized._keras_logits = tensor._keras_logits
+    return quantized
 
 
 def _positions(args: Any) -> Iterator[int | None]:

@@ -9,10 +9,11 @@ from typing import Any
 
 import keras
 
+from tfkit.attach.channels import channels_of
 from tfkit.attach.variables import excluded, layers_named, named_variables
 from tfkit.errors import ModelError
 from tfkit.models import require_built
-from tfkit_compressors.qat.grids import Grid, channels_of
+from tfkit_compressors.qat.grids import Grid
 from tfkit_compressors.qat.kept import Kept
 from tfkit_compressors.schemas import Qat
 
@@ -47,10 +48,10 @@ class Kernel:
     grid: Grid
     kept: Kept
 
-    def quantized(self) -> Any:
-        """The value that the model computes with."""
+    def quantized(self, value: Any = None) -> Any:
+        """The value that the model computes with in the place of one; None for the variable's own."""
         # `.value` would be in half precision inside a layer of mixed precision.
-        return self.grid.rounded(self.kept(self.variable._value))
+        return self.grid.rounded(self.kept(self.variable._value if value is None else value))
 
 
 def chosen(model: keras.Model, settings: Qat, own: Mapping[int, int] = MappingProxyType({})) -> list[Kernel]:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from tfkit import Compressed, Data
-from tfkit.attach.variables import excluded, layers_named
+from tfkit.attach.variables import layers_named
 from tfkit_compressors.quantization.pairs import Pair, pairs
 
 _PASSES = 50
@@ -23,13 +23,14 @@ class Equalize:
     Between two layers joined by a ReLU the scale of each channel is free: what the first divides by the second
     multiplies by, and the model computes what it did. The scale is chosen that gives a channel the same range
     in both kernels, again and again over all pairs until nothing changes. A BatchNormalization between
-    them is scaled in the place of the kernel that it is folded into.
+    them is scaled in the place of the kernel that it is folded into. A channel of tiny weights is not scaled up to
+    where its bias would be larger than all that the layer gave before.
 
     It helps where a range is one for a whole tensor, as those of activations always are. Do it before
     quantize, and after pruning and training.
 
     Source: Data-free quantization through weight equalization and bias correction, Nagel et al. 2019; its bias
-    correction is not done.
+    correction is `quantize(bias_correction=True)`.
 
     Args:
         exclude: Layers to leave as they are, by name or type.
@@ -59,8 +60,8 @@ class Equalize:
         Raises:
             ModelError: If the model is not built, is subclassed, or has no layer that exclude names.
         """
-        layers_named(model, self.exclude)
-        chosen = [pair for pair in pairs(model) if not any(excluded(each, self.exclude) for each in _layers(pair))]
+        left = {id(layer) for layer in layers_named(model, self.exclude)}
+        chosen = [pair for pair in pairs(model) if left.isdisjoint(id(each) for each in _layers(pair))]
         if not chosen:
             return Compressed(model, notes=("no two layers are joined so that the scale of channels is free",))
         before = _unevenness(chosen)
@@ -74,21 +75,32 @@ def _layers(pair: Pair) -> list[keras.layers.Layer]:
 
 
 def _settle(chosen: Sequence[Pair]) -> None:
+    limits = [_largest(pair) for pair in chosen]
     for _ in range(_PASSES):
         largest = 0.0
-        for pair in chosen:
-            scales = _scales(pair)
+        for pair, limit in zip(chosen, limits):
+            scales = _scales(pair, limit)
             pair.rescale(scales)
             largest = max(largest, float(np.abs(np.log(scales)).max()))
         if largest < _SETTLED:
             return
 
 
-def _scales(pair: Pair) -> np.ndarray:
-    """The scale that gives each channel one range in both kernels; 1 where a range is nothing."""
+def _largest(pair: Pair) -> float:
+    """The largest weight of a first kernel, folded, or bias: what no bias is scaled beyond."""
+    return float(max(pair.ranges()[0].max(), pair.biases().max()))
+
+
+def _scales(pair: Pair, limit: float) -> np.ndarray:
+    """The scale that gives each channel one range in both kernels; 1 where a range is nothing.
+
+    It divides the bias too. That of a channel whose weights are next to nothing would become a huge constant, and
+    the range of the layer's activations with it.
+    """
     first, second = pair.ranges()
     usable = (first > 0) & (second > 0)
-    return np.sqrt(np.where(usable, first, 1.0) / np.where(usable, second, 1.0))
+    scales = np.sqrt(np.where(usable, first, 1.0) / np.where(usable, second, 1.0))
+    return np.where(usable, np.maximum(scales, pair.biases() / limit), 1.0) if limit else scales
 
 
 def _unevenness(chosen: Sequence[Pair]) -> float:

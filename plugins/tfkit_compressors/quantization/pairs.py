@@ -50,6 +50,12 @@ class Pair:
             first = first * np.abs(self.norm.gamma.numpy()) / deviation
         return first, np.abs(self._incoming()).max(axis=(0, 2))
 
+    def biases(self) -> np.ndarray:
+        """The magnitude of what is added to each channel, by the bias or by the normalization."""
+        if self.norm is not None:
+            return np.abs(self.norm.beta.numpy()) if self.norm.center else np.zeros(self._channels)
+        return np.abs(self.first.bias.numpy()) if self.first.use_bias else np.zeros(self._channels)
+
     def rescale(self, scales: np.ndarray) -> None:
         """Divides the channels that the first gives by scales, and multiplies what the second makes of them."""
         for variable in self._outgoing():
@@ -89,33 +95,23 @@ def pairs(model: Any) -> list[Pair]:
     """
     graph = flattened(model)
     times = Counter(id(call.operation) for call in graph.calls)
-    found = (_pair(call, _Readers(graph)) for call in graph.calls if _may_begin(call.operation))
+    found = (_pair(call, graph) for call in graph.calls if _may_begin(call.operation))
     return [pair for pair in found if pair and all(times[id(each)] == 1 for each in vars(pair).values() if each)]
 
 
-class _Readers:
-    """The call that alone reads a tensor."""
-
-    def __init__(self, graph: Graph) -> None:
-        self._outputs = {id(tensor) for tensor in graph.outputs}
-        self._calls: dict[int, list[Call]] = {}
-        for call in graph.calls:
-            for tensor in call.inputs:
-                self._calls.setdefault(id(tensor), []).append(call)
-
-    def after(self, call: Call) -> Iterator[Call]:
-        """The calls that follow in a line, up to a fork, a joint or an output of the model."""
-        while len(call.outputs) == 1 and id(call.outputs[0]) not in self._outputs:
-            readers = self._calls.get(id(call.outputs[0]), [])
-            if len(readers) != 1 or len(readers[0].inputs) != 1:
-                return
-            call = readers[0]
-            yield call
+def _after(call: Call, graph: Graph) -> Iterator[Call]:
+    """The calls that follow in a line, up to a fork, a joint or an output of the model."""
+    while len(call.outputs) == 1 and call.outputs[0] not in graph.outputs:
+        readers = graph.readers[call.outputs[0]]
+        if len(readers) != 1 or len(readers[0].inputs) != 1:
+            return
+        call = readers[0]
+        yield call
 
 
-def _pair(call: Call, readers: _Readers) -> Pair | None:
+def _pair(call: Call, graph: Graph) -> Pair | None:
     first, norm, is_linear = call.operation, None, call.operation.activation is keras.activations.linear
-    for each in readers.after(call):
+    for each in _after(call, graph):
         layer = each.operation
         if type(layer) in _TYPES:
             return Pair(first, norm, layer) if _may_end(layer, each) else None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
 
 from tfkit import ParameterError, measure
-from tfkit.flops import flops
+from tfkit.flops import flops_of
 from tfkit_compressors.shrinking.build import shrunk
 from tfkit_compressors.shrinking.plan import Plan
 from tfkit_compressors.shrinking.ranking import Ranking
@@ -58,30 +59,40 @@ def within(ranking: Ranking, *, budget: float, cost: Cost, ratio: float, sample:
     return found, f"{cost}: {reached / allowed * budget:.3f} of the source's, within the budget of {budget:g}"
 
 
-def parameters(plan: Plan, sample: Any = None) -> float:
+def parameters(plan: Plan, sample: Any = None) -> int:
     """Number of weights that a plan leaves."""
-    return sum(_lengths(plan).values())
+    shape = _shapes(plan)
+    return sum(prod(shape(each)) for each in plan.model.weights)
 
 
-def _bytes(plan: Plan, sample: Any) -> float:
-    widths = {id(each): np.dtype(_plain(each.dtype)).itemsize for each in plan.model.weights}
-    return sum(widths[weight] * size for weight, size in _lengths(plan).items())
+def _bytes(plan: Plan, sample: Any) -> int:
+    shape = _shapes(plan)
+    return sum(np.dtype(_plain(each.dtype)).itemsize * prod(shape(each)) for each in plan.model.weights)
 
 
 def _plain(dtype: str) -> str:
     return {"bfloat16": "float16", "string": "S1"}.get(dtype, dtype)
 
 
-def _lengths(plan: Plan) -> dict[int, float]:
-    """How many values of each weight are left, by the weight's id."""
-    sizes = {id(each): float(np.prod(each.shape)) for each in plan.model.weights}
+def operations(plan: Plan, sample: Any = None) -> int:
+    """Floating-point operations for one row that a plan leaves, as `tfkit.flops.flops` counts them."""
+    return flops_of(plan.trace.graph, _shapes(plan))
+
+
+def _shapes(plan: Plan) -> Callable[[Any], Any]:
+    """What shape a weight, or a tensor of the graph, has without the units that go."""
+    left: dict[Any, dict[int, int]] = {}
     for cut in plan.cuts():
-        sizes[id(cut.variable)] *= float(plan.kept(cut.channels).mean())
-    return sizes
+        left.setdefault(id(cut.variable), {})[cut.axis] = int(plan.kept(cut.channels).sum())
+    for tensor, labels in plan.trace.labels.items():
+        if labels is not None:
+            left[id(tensor)] = {labels.axis: int(plan.kept(labels.channels).sum())}
 
+    def shape(value: Any) -> tuple[int | None, ...]:
+        own = left.get(id(value), {})
+        return tuple(own.get(axis, length) for axis, length in enumerate(value.shape))
 
-def _flops(plan: Plan, sample: Any) -> float:
-    return flops(shrunk(plan))
+    return shape
 
 
 def _latency(plan: Plan, sample: Any) -> float:
@@ -92,6 +103,6 @@ def _latency(plan: Plan, sample: Any) -> float:
 _COSTS: dict[str, tuple[Callable[[Plan, Any], float], int]] = {
     "parameters": (parameters, 30),
     "bytes": (_bytes, 30),
-    "flops": (_flops, 10),
+    "flops": (operations, 30),
     "latency": (_latency, 7),
 }

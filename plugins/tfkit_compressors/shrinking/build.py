@@ -10,8 +10,9 @@ import keras
 import numpy as np
 
 from tfkit import ModelError
-from tfkit.graph import has_graph, inputs_like, rebuilt
+from tfkit.graph import has_graph
 from tfkit.reasons import reason
+from tfkit.replay import inputs_like, rebuilt
 from tfkit_compressors.shrinking.plan import Plan
 
 # Attributes of wrappers that hold a layer, and the entries of their config that describe it.

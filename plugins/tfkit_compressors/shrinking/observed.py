@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from tfkit import Data
-from tfkit.graph import values
+from tfkit.replay import values
 from tfkit_compressors.shrinking.plan import Plan
 
 
@@ -17,7 +17,7 @@ def observed(plan: Plan, data: Data, rows: int) -> tuple[np.ndarray, np.ndarray]
 
     Args:
         plan: The plan; its model computes.
-        data: The data.
+        data: The data; rows are drawn from the whole train part.
         rows: Rows that are computed.
 
     Returns:
@@ -26,7 +26,7 @@ def observed(plan: Plan, data: Data, rows: int) -> tuple[np.ndarray, np.ndarray]
     count = len(plan.units)
     sums, times, largest = np.zeros(count), np.zeros(count), np.full(count, np.nan)
     wanted = set(plan.trace.read)
-    for tensor, value in values(plan.trace.graph, flat_inputs(plan.model, data.arrays("train", rows)[0])):
+    for tensor, value in values(plan.trace.graph, flat_inputs(plan.model, data.drawn("train", rows))):
         labels = plan.trace.labels[tensor]
         if tensor not in wanted or labels is None:
             continue

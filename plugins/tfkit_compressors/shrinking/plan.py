@@ -52,6 +52,7 @@ class Plan:
         groups: The groups, in the order of their first layers.
         units: The unit of each channel.
         removed: Whether each unit is to go, by its number.
+        rounded: Names of groups that some units were to go of, and which stay whole as counts are rounded up.
     """
 
     model: Any
@@ -59,6 +60,7 @@ class Plan:
     groups: tuple[Group, ...]
     units: np.ndarray
     removed: np.ndarray
+    rounded: tuple[str, ...] = ()
 
     @property
     def free(self) -> tuple[Group, ...]:
@@ -99,7 +101,7 @@ class Plan:
                 raise ModelError(f"units of {group.name} cannot be removed: {group.reason}")
             if gone == len(group.units):
                 raise ModelError(f"all {gone} units of {group.name} are to go: leave one at least")
-        return dataclasses.replace(self, removed=removed)
+        return dataclasses.replace(self, removed=removed, rounded=())
 
     def kept(self, channels: np.ndarray) -> np.ndarray:
         """Whether each of these channels stays."""
@@ -131,38 +133,66 @@ def plan(model: Any) -> Plan:
             2       0  out: stays, it is an output of the model
     """
     trace = traced(model, RULES)
-    _freeze_unlike(trace)
-    groups = tuple(_groups(trace))
+    groups = tuple(_groups(trace, _alike_keys(trace)))
     count = len(trace.channels)
     units = trace.channels.roots(np.arange(count))
     return Plan(model, trace, groups, units, np.zeros(count, bool))
 
 
-def _groups(trace: Trace) -> Iterator[Group]:
-    found = _grouped(trace)
-    families = {makers: position for position, makers in enumerate(found)}
-    for one, other in trace.alike:
-        first, second = (_keys(trace, each) for each in (one, other))
-        low, high = sorted((families[first[0]], families[second[0]]))
-        families = {makers: low if family == high else family for makers, family in families.items()}
+# The layers that make a unit, by their positions in `Channels.makers`, and whether it stays.
+Key = tuple[frozenset[int], bool]
+Keys = dict[int, Key]
+
+
+def _groups(trace: Trace, keys: Keys) -> Iterator[Group]:
+    found: dict[Key, list[int]] = {}
+    for unit, key in keys.items():
+        found.setdefault(key, []).append(unit)
+    found = dict(sorted(found.items(), key=lambda item: min(item[0][0])))
+    families = _families(trace, keys, found)
     for key, units in found.items():
         reasons = dict.fromkeys(filter(None, trace.channels.reasons(np.array(units))))
         names = tuple(dict.fromkeys(trace.channels.makers[each] for each in sorted(key[0])))
         yield Group(names, np.array(units), " and ".join(reasons), families[key])
 
 
-Key = tuple[frozenset[int], bool]
+def _families(trace: Trace, keys: Keys, found: Iterable[Key]) -> dict[Key, int]:
+    """A number for each group, the same for those that lose equally many units."""
+    families = {key: position for position, key in enumerate(found)}
+    for one, other in trace.alike:
+        low, high = sorted(families[_of(trace, keys, each)[0]] for each in (one, other))
+        families = {key: low if family == high else family for key, family in families.items()}
+    return families
 
 
-def _grouped(trace: Trace) -> dict[Key, list[int]]:
-    """The units that weights make, by their makers and whether they stay."""
-    found: dict[Key, list[int]] = {}
-    for unit, key in _unit_keys(trace).items():
-        found.setdefault(key, []).append(unit)
-    return dict(sorted(found.items(), key=lambda item: min(item[0][0])))
+def _alike_keys(trace: Trace) -> Keys:
+    """The keys of all units, once pairs that cannot keep equally many units are frozen.
+
+    What freezes one pair may reach another by a tie, so it goes on until all pairs are well.
+    """
+    keys = _keys(trace)
+    while unlike := [pair for pair in trace.alike if not _can_be_alike(trace, keys, *pair)]:
+        for one, other in unlike:
+            trace.channels.freeze([*one, *other], "both directions must keep as many units")
+        keys = _keys(trace)
+    return keys
 
 
-def _unit_keys(trace: Trace) -> dict[int, Key]:
+def _can_be_alike(trace: Trace, keys: Keys, one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether all of both stay, or each is a group of its own and they are of equal size."""
+    first, second = (_of(trace, keys, each) for each in (one, other))
+    if all(stays for _, stays in (*first, *second)):
+        return True
+    sizes = [sum(key in found for key in keys.values()) for found in (first, second)]
+    return len(first) == len(second) == 1 and sizes[0] == sizes[1] and first[0][1] == second[0][1]
+
+
+def _of(trace: Trace, keys: Keys, channels: np.ndarray) -> list[Key]:
+    return list(dict.fromkeys(keys[unit] for unit in trace.channels.roots(channels).tolist()))
+
+
+def _keys(trace: Trace) -> Keys:
+    """The key of each unit that weights make."""
     made = [cut.channels for cut in trace.cuts.values() if cut.role == "makes"]
     channels = np.unique(np.concatenate([np.zeros(0, np.int64), *made]))
     makers: dict[int, set[int]] = {}
@@ -170,17 +200,3 @@ def _unit_keys(trace: Trace) -> dict[int, Key]:
         makers.setdefault(unit, set()).add(maker)
     reasons = trace.channels.reasons(np.array(list(makers), np.int64))
     return {unit: (frozenset(found), bool(reason)) for (unit, found), reason in zip(makers.items(), reasons)}
-
-
-def _keys(trace: Trace, channels: np.ndarray) -> list[Key]:
-    keys = _unit_keys(trace)
-    return list(dict.fromkeys(keys[unit] for unit in trace.channels.roots(channels).tolist()))
-
-
-def _freeze_unlike(trace: Trace) -> None:
-    """Freezes pairs that must keep as many units and are not each a group of its own, of equal size."""
-    for one, other in trace.alike:
-        first, second = (_keys(trace, each) for each in (one, other))
-        sizes = [sum(key in found for key in _unit_keys(trace).values()) for found in (first, second)]
-        if len(first) != 1 or len(second) != 1 or sizes[0] != sizes[1] or first[0][1] != second[0][1]:
-            trace.channels.freeze([*one, *other], "both directions must keep as many units")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
@@ -59,19 +60,27 @@ class Ranking:
         return self._without({group: min(int(each), limit) for group, each, limit in zip(self.plan.free, gone, most)})
 
     def _without(self, counts: Mapping[Group, int]) -> Plan:
-        counts = {group: len(group.units) - self._kept(group, count) for group, count in counts.items()}
+        """The plan that removes so many units of each group, or fewer: one stays, and what stays is a multiple."""
+        asked = self._least({group: min(count, len(group.units) - 1) for group, count in counts.items()})
+        given = self._least({group: self._rounded(group, count) for group, count in asked.items()})
+        plan = self.plan.without(int(unit) for group, count in given.items() for unit in self._first(group)[:count])
+        return replace(plan, rounded=tuple(group.name for group in asked if asked[group] and not given[group]))
+
+    def _rounded(self, group: Group, removed: int) -> int:
+        """How many go so that a multiple stays, which is rounded up: no more than were asked for."""
+        kept = -(-(len(group.units) - removed) // self._multiple) * self._multiple
+        return len(group.units) - min(len(group.units), kept)
+
+    def _least(self, counts: Mapping[Group, int]) -> dict[Group, int]:
+        """For each group the least count in its family."""
         least: dict[int, int] = {}
         for group, count in counts.items():
             least[group.family] = min(count, least.get(group.family, count))
-        orders = {group: np.argsort(self._scores[group], kind="stable") for group in counts}
-        return self.plan.without(
-            int(unit) for group in counts for unit in group.units[orders[group][: least[group.family]]]
-        )
+        return {group: least[group.family] for group in counts}
 
-    def _kept(self, group: Group, removed: int) -> int:
-        """How many stay: a multiple, rounded up so that no more go than were asked for."""
-        kept = max(1, len(group.units) - removed)
-        return min(len(group.units), -(-kept // self._multiple) * self._multiple)
+    def _first(self, group: Group) -> np.ndarray:
+        """The units of a group, those that go first at the front."""
+        return group.units[np.argsort(self._scores[group], kind="stable")]
 
 
 def _relative(scores: np.ndarray) -> np.ndarray:

@@ -17,6 +17,8 @@ _GATES = {"layers.LSTM": 4, "layers.GRU": 3, "layers.SimpleRNN": 1}
 
 def recurrent(trace: Trace, call: Call, inputs: Found) -> Found:
     """LSTM, GRU, SimpleRNN: a unit goes with its place in each gate and in each state."""
+    if not _reads_last(call, inputs):
+        return frozen(trace, call, inputs, f"{told(call.operation)} reads along it")
     return _cell(trace, call, call.operation, inputs)
 
 
@@ -26,12 +28,9 @@ def bidirectional(trace: Trace, call: Call, inputs: Found) -> Found:
     both = (layer.forward_layer, layer.backward_layer)
     if any(keras_type(each) not in _GATES for each in both) or len(call.inputs) != 1 or layer.return_state:
         return frozen(trace, call, inputs, f"{told(layer)} is not known to shrink")
-    found = [_cell(trace, call, each, inputs)[0] for each in both]
-    if None in found:
-        return [trace.fixed(each, layer.name, f"{told(layer)} is not known to shrink") for each in call.outputs]
-    forward, backward = found
-    assert forward is not None
-    assert backward is not None
+    if not _reads_last(call, inputs):
+        return frozen(trace, call, inputs, f"{told(layer)} reads along it")
+    forward, backward = (_cell(trace, call, each, inputs)[0] for each in both)
     if layer.merge_mode in ("sum", "mul", "ave"):
         trace.channels.tie(forward.channels, backward.channels)
         return [forward]
@@ -63,12 +62,17 @@ def time_distributed(rules: dict[str, Rule]) -> Rule:
     return rule
 
 
-def _cell(trace: Trace, call: Call, layer: Any, inputs: Found) -> Found:
+def _reads_last(call: Call, inputs: Found) -> bool:
+    """Whether the channels lie along the axis that a recurrent layer's kernel reads, the last one."""
+    labels = inputs[0]
+    return labels is not None and labels.axis == len(call.inputs[0].shape) - 1
+
+
+def _cell(trace: Trace, call: Call, layer: Any, inputs: Found) -> list[Labels]:
     """The labels of what one recurrent layer gives; states that are handed in are tied to its units."""
     labels, *states = inputs
+    assert labels is not None, "the caller has looked"
     cell, gates = layer.cell, _GATES[keras_type(layer)]
-    if labels is None or labels.axis != len(call.inputs[0].shape) - 1:
-        return frozen(trace, call, inputs, f"{told(layer)} reads along it")
     made = trace.makes(layer, layer.units)
     takes(trace, call, cell.kernel, 0, labels)
     trace.cut(cell.kernel, 1, np.tile(made, gates), "makes")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 import keras
 
 from tfkit import Compressed, Data, ModelError
-from tfkit.attach import deadline
+from tfkit.attach.training import train
 from tfkit.models import require_compiled
 from tfkit.pipeline.copies import recompiled
 from tfkit_compressors.shrinking.budget import Cost, parameters, within
@@ -93,7 +93,7 @@ class Shrink:
         if model.compiled:
             recompiled(made, model).optimizer.build(made.trainable_variables)  # or it saves what does not load
         if epochs:
-            made.fit(data.dataset("train"), epochs=epochs, shuffle=False, verbose=0, callbacks=deadline.callbacks())
+            train(made, data, epochs)
         return Compressed(made, notes=(*notes, *_stays(found)))
 
     def _chosen(self, source: Plan, data: Data) -> tuple[Plan, list[str]]:
@@ -108,7 +108,7 @@ class Shrink:
         else:
             found, note = within(ranking, budget=self.budget, cost=self.cost, ratio=self.ratio, sample=data.sample())
             notes.append(note)
-        return found, [_summary(found), *notes, *ranking.notes, *_rounded(found, self.ratio, multiple)]
+        return found, [_summary(found), *notes, *ranking.notes, *_rounded(found, multiple)]
 
 
 def _measured() -> tuple[int, list[str]]:
@@ -119,14 +119,13 @@ def _measured() -> tuple[int, list[str]]:
 def _summary(found: Plan) -> str:
     gone = sum(row["removed"] for row in found.table)
     total = sum(row["units"] for row in found.table)
-    before, after = (int(parameters(each)) for each in (found.without(()), found))
+    before, after = (parameters(each) for each in (found.without(()), found))
     return f"{gone} of {total} channels gone, {before:,} to {after:,} parameters"
 
 
-def _rounded(found: Plan, ratio: float, multiple: int) -> Iterator[str]:
-    whole = [group.name for group in found.free if ratio and not found.removed[group.units].any()]
-    if whole and multiple > 1:
-        yield f"whole, since counts stay multiples of {multiple}: {_listed(whole)}"
+def _rounded(found: Plan, multiple: int) -> Iterator[str]:
+    if found.rounded:
+        yield f"whole, since counts stay multiples of {multiple}: {_listed(found.rounded)}"
 
 
 def _stays(found: Plan) -> Iterator[str]:
@@ -138,6 +137,6 @@ def _stays(found: Plan) -> Iterator[str]:
     yield from (f"{_listed(names)} stays: {reason}" for reason, names in by_reason.items())
 
 
-def _listed(names: list[str]) -> str:
+def _listed(names: Sequence[str]) -> str:
     told = "; ".join(names[:_TOLD])
     return told if len(names) <= _TOLD else f"{told}; and {len(names) - _TOLD} more"

@@ -45,7 +45,7 @@ class Trace:
         cuts: By variable and axis, which channels lie there.
         sizes: By operation and the entry of its config that says how many channels there are.
         alike: Pairs of channels' arrays of which as many must stay.
-        read: The tensors that weights read, or that leave the model.
+        read: The tensors that weights read; one that several read is there several times.
     """
 
     graph: Graph
@@ -132,6 +132,10 @@ def traced(model: Any, rules: dict[str, Rule]) -> Trace:
         model: A built Functional or Sequential model.
         rules: By Keras type, such as "layers.Dense", how channels go through an operation; what has no rule
             freezes what it touches.
+
+    Returns:
+        Its channels, tied and frozen as far as the graph says; what must be equal in number, `Trace.alike`, is
+        not looked at yet.
 
     Raises:
         ModelError: The model is not built, or is a subclassed model.

@@ -185,6 +185,8 @@ def test_a_file_that_computes_something_else_is_refused_and_the_old_one_stays(ml
 def test_a_converter_that_takes_too_long_is_stopped(mlp, tmp_path):
     with pytest.raises(tfkit.ConversionError, match=r"^converting model '.*' to float LiteRT took longer than 0.2 s"):
         convert(mlp, tmp_path / "late.tflite", timeout=0.2)
+    with pytest.raises(tfkit.ConversionError, match=r"^converting model '.*' to qat-int8 LiteRT took longer"):
+        convert(mlp, tmp_path / "late.tflite", bits=8, timeout=0.2, label="qat-int8")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -56,6 +56,23 @@ def recurrent():
     )
 
 
+def cells():
+    deep = layers.RNN([layers.LSTMCell(4, recurrent_activation="hard_sigmoid"), layers.GRUCell(3)], time_major=False)
+    per_row = LIBRARY.Sequential([LIBRARY.Input((4,)), layers.Dense(5), layers.ReLU(), layers.Dense(4)])
+    inner = LIBRARY.Input((4,))
+    also = LIBRARY.Model(inner, layers.LeakyReLU(0.2)(layers.Dense(4)(inner)))
+    return LIBRARY.Sequential(
+        [
+            LIBRARY.Input((6, 4)),
+            layers.RNN(layers.SimpleRNNCell(4), return_sequences=True),
+            layers.TimeDistributed(per_row),
+            layers.TimeDistributed(also),
+            layers.Bidirectional(layers.RNN(layers.LSTMCell(2), return_sequences=True)),
+            deep,
+        ]
+    )
+
+
 def nested():
     rows = LIBRARY.Input((6, 4))
     first = LIBRARY.Sequential([layers.Conv1D(3, 2, input_shape=(6, 4)), layers.ReLU()])
@@ -81,6 +98,7 @@ CASES = {
     "convolutions": (convolutions, None, "2.15.0"),
     "called Model": (convolutions, named_model, "2.2.4-tf"),
     "recurrent": (recurrent, without_input_layer, "2.3.1"),
+    "cells": (cells, None, "2.15.0"),
     "nested": (nested, None, "2.15.0"),
     "nested 2.3": (nested, inner_without_input_layer, "2.3.1"),
     "attention": (attention, None, "2.15.0"),
@@ -150,6 +168,12 @@ def operator():
         (
             lambda: LIBRARY.Sequential([layers.LSTM(2, time_major=True, input_shape=(4, 3), name="major")]),
             r"the layer 'major' \(LSTM\) has time_major=True, which Keras 3 has not",
+        ),
+        (
+            lambda: LIBRARY.Sequential(
+                [layers.RNN(layers.GRUCell(2), time_major=True, input_shape=(4, 3), name="major")]
+            ),
+            r"the layer 'major' \(RNN\) has time_major=True, which Keras 3 has not",
         ),
     ],
 )

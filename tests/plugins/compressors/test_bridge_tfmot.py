@@ -1,11 +1,14 @@
 """TFMOT's own compressors on a Keras 3 model, by way of tf_keras."""
 
+import time
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
 import tfkit
+from tfkit.attach.deadline import deadline
 from tfkit.formats.flatbuffer import count_by_type
 from tfkit.pipeline.predictions import predict
 from tfkit_compressors.bridge import qat
@@ -66,6 +69,35 @@ def test_tfmot_prune_is_prune():
         left, right = left.numpy(), right.numpy()
         np.testing.assert_array_equal(left == 0, right == 0)
         np.testing.assert_allclose(left, right, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "params"), [("tfmot-prune", {"sparsity": 0.75}), ("tfmot-cluster", {"clusters": 4})])
+def test_a_deadline_ends_their_training_after_the_batch_that_runs(name, params):
+    model = cnn(keras.optimizers.SGD(0.01))
+    started = time.monotonic()
+    with deadline(started) as limit:
+        made = compress(name, model, 10**6, **params)
+    assert limit.reached
+    assert time.monotonic() - started < 60
+    missed = [note for note in made.notes if "0.75 was asked for" in note]
+    assert len(missed) == (3 if name == "tfmot-prune" else 0)
+
+
+def test_rows_of_sorted_data_are_drawn_from_all_of_it(monkeypatch, tmp_path):
+    """The first 100 rows of data that is sorted by its labels are of one class."""
+    read = {}
+    monkeypatch.setattr(qat, "_read_ranges", lambda quantized, rows: read.update(ranges=rows))
+    monkeypatch.setattr(qat, "convert", lambda *args, check, **kwargs: (_ for _ in ()).throw(Checked(check)))
+    order = np.argsort(Y, kind="stable")
+    data = tfkit.Data((X[order], Y[order]))
+    with pytest.raises(Checked) as caught:
+        TfmotQat(calibration=20).compress(tail(), data, epochs=0, directory=tmp_path)
+    np.testing.assert_array_equal(read["ranges"], data.drawn("train", 20))
+    np.testing.assert_array_equal(caught.value.args[0], data.drawn("train", 256))
+
+
+class Checked(Exception):
+    """What a conversion would be checked on."""
 
 
 @pytest.mark.parametrize("epochs", [0, 1])
@@ -136,6 +168,9 @@ def test_ranges_are_read_from_rows_and_nothing_else_changes(trained):
         np.testing.assert_array_equal(before[name], after[name])
 
 
+API = {"tfmot-qat": "quantize_model", "tfmot-prune": "prune_low_magnitude", "tfmot-cluster": "cluster_weights"}
+
+
 def tail(*inner):
     image = keras.Input((6, 6, 3))
     x = image
@@ -164,6 +199,6 @@ def tail(*inner):
 )
 def test_what_tfmot_refuses_is_named(name, inner, match, tmp_path):
     params = {"sparsity": 0.5} if name == "tfmot-prune" else {}
-    with pytest.raises(tfkit.ModelError, match=rf"TFMOT's \w+ refuses (the )?{match}") as caught:
+    with pytest.raises(tfkit.ModelError, match=rf"TFMOT's {API[name]} refuses (the )?{match}") as caught:
         compress(name, tail(*inner), 1, tmp_path, **params)
     assert "\n" not in str(caught.value)

@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 import tfkit
 from tfkit_compressors.clustering.codebook import Codebook
 from tfkit_compressors.clustering.kmeans import kmeans, nearest
+from tfkit_compressors.qat.kept import Kept
 
 RNG = np.random.default_rng(0)
 X = (load_digits().data / 16).astype("float32")
@@ -112,6 +113,25 @@ def test_a_cluster_of_equal_weights_does_not_drift():
     for _ in range(20):
         value = book(value)
     np.testing.assert_array_equal(value, kernel.numpy())
+
+
+def test_pruning_and_qat_find_the_same_zeros_somebodys_work():
+    """2% of zeros are more than chance, none and all are not; clustering and fake quantization agree on that."""
+    values = RNG.normal(size=(20, 20)).astype("float32")
+    sparse = np.where(abs(values) <= np.sort(abs(values).ravel())[7], 0, values)
+    for value, kept in ((sparse, 8), (values, 0)):
+        moved = tf.constant(value + 1)
+        for held in (Codebook(keras.Variable(value), 4), Kept(value, sparsity=True, clusters=False)):
+            assert (held(moved).numpy() == 0).sum() == kept
+    zeros = np.zeros((20, 20), "float32")
+    for held in (Codebook(keras.Variable(zeros), 4), Kept(zeros, sparsity=True, clusters=True)):
+        np.testing.assert_array_equal(held(tf.constant(zeros + 1)), zeros + 1)
+
+
+def test_qat_keeps_equal_weights_as_exactly_as_clustering_does():
+    """A sum of many equal float32 numbers divided by their count is another number."""
+    value = np.repeat(np.float32([0.1, -0.3]), 45000).reshape(300, 300)
+    np.testing.assert_array_equal(Kept(value, sparsity=False, clusters=True)(tf.constant(value)), value)
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float64"])

@@ -9,6 +9,8 @@ import tensorflow as tf
 from distill_models import ALPHA, WEIGHT, T, X, Y, by_hand, distill, fit, hard_classes, net, same, soft_classes, sparse
 
 import tfkit
+from tfkit_compressors.distillation import distill as distill_module
+from tfkit_compressors.distillation import lesson
 from tfkit_compressors.distillation.distill import Distill
 from tfkit_compressors.distillation.losses import divergence, softened
 
@@ -63,6 +65,22 @@ def test_answers_that_are_prepared_teach_the_same(weighted):
     batches = tfkit.Data(data.dataset("train"))
     same(arrays.get_weights(), compress(net(loss=sparse(), run_eagerly=True), batches, teacher, epochs=4).get_weights())
     assert len(calls) == 1 + 4 * 3
+
+
+def test_answers_too_large_to_keep_are_given_batch_by_batch(monkeypatch):
+    lessons, calls, own = [], [], lesson.Lesson.__init__
+    monkeypatch.setattr(lesson.Lesson, "__init__", lambda self, *args: lessons.append(1) or own(self, *args))
+    data, teacher = tfkit.Data((X, Y), batch_size=16, seed=3), net(9, seed=1, loss=sparse())
+    teacher.layers[0].call = lambda x, call=teacher.layers[0].call, **_: calls.append(1) or call(x)
+    size = len(X) * 4 * 4  # rows, classes, bytes of a float
+    kept = compress(net(loss=sparse(), run_eagerly=True), data, teacher)
+    monkeypatch.setattr(distill_module, "_LARGEST", size)
+    compress(net(loss=sparse(), run_eagerly=True), data, teacher)
+    assert (len(calls), len(lessons)) == (2, 2), "each time one trace, and one lesson"
+    monkeypatch.setattr(distill_module, "_LARGEST", size - 1)
+    large = compress(net(loss=sparse(), run_eagerly=True), data, teacher)
+    assert (len(calls), len(lessons)) == (2 + 2 * 3, 3)
+    same(kept.get_weights(), large.get_weights())
 
 
 def test_augmented_batches_are_answered_as_they_come():

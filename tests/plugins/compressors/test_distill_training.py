@@ -30,6 +30,7 @@ from distill_models import (
 from scipy.special import log_softmax, softmax
 
 from tfkit_compressors.distillation.losses import divergence, softened
+from tfkit_compressors.distillation.teachers import logits
 
 # The formula
 
@@ -57,6 +58,21 @@ def test_a_teacher_who_is_certain_gives_finite_gradients():
             loss = divergence(softened([[300.0, -300.0, 0.0]], task, 1.0), logits, task, 1.0)
         assert np.isfinite(loss).all()
         assert np.isfinite(tape.gradient(loss, logits)).all()
+
+
+@pytest.mark.parametrize("task", ["softmax", "sigmoid"])
+def test_probabilities_in_float16_give_finite_losses_and_gradients(task):
+    certain = tf.constant([[1.0, 0.0], [0.0, 1.0], [0.5, 0.5]], tf.float16)
+    taught = softened(logits(certain, task, False, "teacher"), task, 1.0)
+    np.testing.assert_allclose(taught, certain, atol=2e-4)
+    with tf.GradientTape() as tape:
+        tape.watch(certain)
+        loss = divergence(tf.reverse(taught, [1]), logits(certain, task, False, "student"), task, 1.0)
+    assert np.isfinite(loss).all()
+    assert (loss[:2].numpy() > 1).all()
+    gradient = tape.gradient(loss, certain)
+    assert gradient.dtype == tf.float16
+    assert np.isfinite(gradient).all()
 
 
 # The training

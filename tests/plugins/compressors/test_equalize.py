@@ -118,6 +118,25 @@ def test_any_scale_leaves_the_outputs_of_a_pair(joined):
     np.testing.assert_allclose(model.predict(x, verbose=0), before, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("norm", [False, True])
+def test_a_channel_of_tiny_weights_keeps_its_bias_within_those_of_the_others(norm):
+    keras.utils.set_random_seed(0)
+    between = [layers.BatchNormalization(), layers.ReLU()] if norm else [layers.ReLU()]
+    model = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(6, use_bias=not norm, name="one"), *between, layers.Dense(3)]
+    )
+    one = model.get_layer("one")
+    one.kernel.assign(one.kernel * np.array([1e-12, 1e-6, 1, 1, 1, 1]))
+    bias = model.layers[1].beta if norm else one.bias
+    bias.assign([0.3, 0.2, 0.1, -0.1, 0.0, 0.5])
+    x = RNG.normal(size=(64, 4)).astype("float32")
+    hidden = keras.Model(model.inputs, model.layers[-2].output)
+    before, activations = model.predict(x, verbose=0), hidden.predict(x, verbose=0).max()
+    tfkit.create("compressor", "equalize").compress(model, None, epochs=0, directory=None)
+    np.testing.assert_allclose(model.predict(x, verbose=0), before, atol=1e-5)
+    assert hidden.predict(x, verbose=0).max() < 3 * activations
+
+
 def twice():
     layer, inputs = layers.Dense(2), keras.Input((2,))
     return keras.Model(inputs, layer(layer(inputs)))
@@ -149,8 +168,16 @@ def test_layers_whose_scale_is_not_free_are_no_pair(apart):
     assert made.notes == ("no two layers are joined so that the scale of channels is free",)
 
 
-def test_excluded_layers_keep_their_weights():
-    model = chain()
+def within():
+    row = keras.Input((4,))
+    inside = keras.Model(row, layers.Dense(3)(layers.Dense(5, "relu")(row)), name="two")
+    inputs = keras.Input((4,))
+    return keras.Model(inputs, inside(inputs))
+
+
+@pytest.mark.parametrize("make", [chain, within])
+def test_excluded_layers_keep_their_weights(make):
+    model = make()
     before = model.get_weights()
     tfkit.create("compressor", "equalize", exclude=("two",)).compress(model, None, epochs=0, directory=None)
     for one, other in zip(model.get_weights(), before):

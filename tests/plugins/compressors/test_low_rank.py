@@ -103,6 +103,42 @@ def test_shared_and_nested_layers_of_a_functional_model_are_replaced_in_place(tm
     assert "'shared' has rank 2 of 16, relative error" in " ".join(made.notes)
 
 
+def test_a_nested_model_is_excluded_with_all_that_is_in_it():
+    row = keras.Input((16,))
+    inside = keras.Model(row, layers.Dense(16, name="deep")(row), name="inside")
+    inputs = keras.Input((16,))
+    model = keras.Model(inputs, layers.Dense(16, name="out")(inside(inputs)))
+    for name in ("out", "inside"):
+        lower(model.get_layer(name) if name == "out" else inside.get_layer("deep"), 2)
+    made = compress(model, energy=1.0, exclude=("inside",))
+    assert [layer.name for layer in made.model.get_layer("inside").layers][1:] == ["deep"]
+    assert made.notes[0] == "'deep' stays: excluded"
+    assert [layer.name for layer in made.model.layers][-2:] == ["out_down", "out"]
+
+
+def test_what_is_said_of_the_kernel_is_said_of_neither_factor():
+    """Both as a constraint of their own would forbid the negative factors of a kernel that is not negative."""
+    layer = layers.Dense(
+        10, kernel_constraint="non_neg", kernel_regularizer="l2", bias_regularizer="l1", bias_constraint="max_norm"
+    )
+    model = keras.Sequential([keras.Input((12,)), layer])
+    layer.kernel.assign(np.outer(np.arange(1, 13), np.arange(1, 11)))
+    made = compress(model, energy=1.0)
+    down, up = made.model.layers
+    assert down.kernel_constraint is down.kernel_regularizer is up.kernel_constraint is up.kernel_regularizer is None
+    assert isinstance(up.bias_constraint, keras.constraints.MaxNorm)
+    assert isinstance(up.bias_regularizer, keras.regularizers.L1)
+    assert made.notes[0].endswith(", without its kernel_regularizer, without its kernel_constraint")
+
+
+def test_a_frozen_layer_stays_and_the_notes_say_so():
+    model = keras.Sequential([keras.Input((12,)), layers.Dense(10, name="frozen", trainable=False), layers.Dense(1)])
+    lower(model.layers[0], 2)
+    made = compress(model, energy=1.0)
+    assert made.model is model
+    assert made.notes[0] == "'frozen' stays: frozen"
+
+
 def test_it_trains_on_with_the_models_own_optimizer_and_loss():
     model = keras.Sequential([keras.Input((16,)), layers.Dense(32, "relu"), layers.Dense(4)])
     model.compile(keras.optimizers.SGD(0.05), "mse")

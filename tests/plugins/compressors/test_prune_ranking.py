@@ -121,6 +121,26 @@ def test_the_last_name_that_fits_counts_and_the_rest_is_ranked_together(tmp_path
     assert [float((each == 0).mean()) for each in kernels_of(model)] == [0.75, 0.25, 0.25]
 
 
+def test_a_layer_of_its_own_sparsity_is_ranked_alone_though_all_have_the_same(tmp_path):
+    model = small()
+    step = tfkit.create("compressor", "prune", sparsity=0.5, ranking="global", layers={"first": 0.5})
+    step.compress(model, DATA, epochs=0, directory=tmp_path)
+    first, *others = kernels_of(model)
+    assert (first == 0).mean() == 0.5
+    assert np.mean(np.concatenate([each.ravel() for each in others]) == 0) == 0.5
+
+
+def test_a_nested_model_is_named_with_all_that_is_in_it(tmp_path):
+    row = keras.Input((8,))
+    inside = keras.Model(row, keras.layers.Dense(8)(keras.layers.Dense(8)(row)), name="inside")
+    inputs = keras.Input((8,))
+    model = keras.Model(inputs, keras.layers.Dense(8, name="out")(inside(inputs)))
+    step = tfkit.create("compressor", "prune", sparsity=0.5, layers={"inside": 0.25})
+    step.compress(model, DATA, epochs=0, directory=tmp_path)
+    found = [float((each.numpy() == 0).mean()) for each in model.weights if each.name == "kernel"]
+    assert found == [0.25, 0.25, 0.5]
+
+
 def test_a_layer_grows_from_a_sparse_start_to_its_own_sparsity():
     model, seen = small(), []
     watch = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(kernels_of(model)))
@@ -188,6 +208,77 @@ def test_shrink_takes_the_zero_units_out(tmp_path):
     made = tfkit.create("compressor", "shrink", ratio=0.5).compress(model, IMAGE_DATA, epochs=0, directory=tmp_path)
     assert [made.model.get_layer(name).kernel.shape[-1] for name, _ in UNITS] == [4, 2, 5]
     np.testing.assert_allclose(made.model.predict(IMAGES, verbose=0), before, atol=1e-6)
+
+
+def series(*last):
+    """Layers that give the outputs, behind a Dense layer of 6 units."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((5, 4))
+    x = keras.layers.Dense(6, "relu", name="hidden")(inputs)
+    for layer in last:
+        x = layer(x, x) if isinstance(layer, keras.layers.MultiHeadAttention) else layer(x)
+    return keras.Model(inputs, x)
+
+
+def distributed():
+    return keras.layers.TimeDistributed(keras.layers.Dense(4, name="out"), name="each")
+
+
+@pytest.mark.parametrize(
+    ("last", "out"),
+    [
+        (lambda: [distributed()], "each"),
+        (lambda: [distributed(), keras.layers.Softmax()], "each"),
+        (lambda: [keras.layers.SpectralNormalization(keras.layers.Dense(4, name="out"), name="each")], "each"),
+        (lambda: [keras.layers.LSTM(4, name="out")], "out"),
+        (lambda: [keras.layers.Bidirectional(keras.layers.GRU(2), name="out")], "out"),
+        (lambda: [keras.layers.MultiHeadAttention(2, 2, name="out")], "out"),
+    ],
+    ids=["in time", "and softmax", "spectral", "lstm", "both ways", "attention"],
+)
+def test_units_of_outputs_stay_in_whatever_they_are_wrapped(last, out, tmp_path):
+    model = series(*last())
+    step = tfkit.create("compressor", "prune", sparsity=0.5, granularity="unit")
+    step.compress(model, None, epochs=0, directory=tmp_path)
+    assert model.get_layer("hidden").kernel.numpy().any(axis=0).sum() == 3
+    assert all(weight.numpy().all() for weight in model.get_layer(out).weights if weight.name == "kernel")
+
+
+def test_a_depthwise_convolution_at_the_end_gives_the_units_of_what_is_before(tmp_path):
+    image = keras.Input((6, 6, 3))
+    x = keras.layers.Conv2D(4, 3, name="first")(image)
+    x = keras.layers.Conv2D(4, 3, name="second")(x)
+    model = keras.Model(image, keras.layers.DepthwiseConv2D(2)(x))
+    step = tfkit.create("compressor", "prune", sparsity=0.5, granularity="unit")
+    step.compress(model, None, epochs=0, directory=tmp_path)
+    alive = [model.get_layer(name).kernel.numpy().any(axis=(0, 1, 2)).sum() for name in ("first", "second")]
+    assert alive == [2, 4]
+
+
+def test_a_unit_in_a_wrapper_takes_its_normalization_with_it(tmp_path):
+    keras.utils.set_random_seed(0)
+    wrapped = keras.layers.TimeDistributed(keras.layers.Dense(6, name="inner"), name="each")
+    norm = keras.layers.BatchNormalization(beta_initializer="ones")
+    model = keras.Sequential([keras.Input((5, 4)), wrapped, norm, keras.layers.LSTM(2)])
+    step = tfkit.create("compressor", "prune", sparsity=0.5, granularity="unit")
+    step.compress(model, None, epochs=0, directory=tmp_path)
+    alive = wrapped.layer.kernel.numpy().any(axis=0)
+    assert alive.sum() == 3
+    np.testing.assert_array_equal(norm.beta.numpy(), alive)
+
+
+def test_units_of_separable_convolutions_are_those_of_the_pointwise_half(tmp_path):
+    separable = keras.layers.SeparableConv2D(6, 3, depth_multiplier=2, name="separable", bias_initializer="ones")
+    model = keras.Sequential(
+        [keras.Input((6, 6, 3)), separable, keras.layers.Flatten(), keras.layers.Dense(2, name="out")]
+    )
+    step = tfkit.create("compressor", "prune", sparsity=0.5, granularity="unit")
+    step.compress(model, None, epochs=0, directory=tmp_path)
+    assert separable.pointwise_kernel.numpy().any(axis=(0, 1, 2)).sum() == separable.bias.numpy().sum() == 3
+    assert separable.depthwise_kernel.numpy().all()
+    match = "'granularity' of compressor 'prune' must be 'weight' where depthwise kernels are pruned"
+    with pytest.raises(tfkit.ParameterError, match=match):
+        tfkit.create("compressor", "prune", sparsity=0.5, granularity="unit", depthwise=True)
 
 
 def test_units_want_a_graph_and_something_to_prune(tmp_path):

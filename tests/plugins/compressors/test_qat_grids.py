@@ -8,6 +8,7 @@ from keras import layers
 from qat_models import RNG, dense, fake_quantized
 
 import tfkit
+from tfkit_compressors.qat.fake import FakeQuantization
 from tfkit_compressors.qat.grids import Grid
 from tfkit_compressors.qat.kept import Kept
 from tfkit_compressors.qat.plan import planned
@@ -75,3 +76,16 @@ def test_layers_have_bits_of_their_own():
     assert [each.layer.name for each in chosen(model, Settings(exclude=("out",)))] == ["hidden"]
     with pytest.raises(tfkit.ModelError, match=r"'hiden'.*did you mean 'hidden'"):
         chosen(model, Settings(layers={"hiden": 4}))
+
+
+def test_only_ranges_that_are_used_have_variables():
+    model, made = dense(), []
+
+    def counted(create, **kwargs):
+        made.append(create(**kwargs))
+        return made[-1]
+
+    with tf.variable_creator_scope(counted):
+        FakeQuantization(model, Settings())
+    # What `hidden` takes and gives, and the scores that the softmax of `out` takes: its own range is LiteRT's.
+    assert len(made) == 3

@@ -3,31 +3,38 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from keras import layers
 from qat_models import RNG, SOFT, X, Y, dense, fake_quantized
 
 import tfkit
 from tfkit_compressors.qat.fake import FakeQuantization
 from tfkit_compressors.qat.kept import distinct_values
+from tfkit_compressors.qat.statistics import read_statistics
 from tfkit_compressors.schemas import Qat as Settings
 
+FEW = X[:256].reshape(-1, 64), Y[:256]
 
-@pytest.mark.parametrize(
-    "compiled", [{"steps_per_execution": 8}, {"jit_compile": True}, {"jit_compile": False}, {"run_eagerly": True}]
-)
-def test_the_callback_trains_the_same_in_every_mode(compiled):
-    flat = X[:256].reshape(-1, 64), Y[:256]
-    reference, model = dense(jit_compile=False), dense(**compiled)
-    histories = [
-        each.fit(
-            *flat, batch_size=32, shuffle=False, verbose=0, epochs=2, callbacks=[tfkit.callback("compressor", "qat")]
-        )
-        for each in (reference, model)
-    ]
-    np.testing.assert_allclose(*(each.history["loss"] for each in histories), rtol=0.02)
+
+def losses(model):
+    callbacks = [tfkit.callback("compressor", "qat")]
+    return model.fit(*FEW, batch_size=32, shuffle=False, verbose=0, epochs=2, callbacks=callbacks).history["loss"]
+
+
+@pytest.fixture(scope="module")
+def reference():
+    model = dense(jit_compile=False)
+    return losses(model), model
+
+
+@pytest.mark.parametrize("compiled", [{"steps_per_execution": 8}, {"jit_compile": True}, {"run_eagerly": True}])
+def test_the_callback_trains_the_same_in_every_mode(compiled, reference):
+    expected, plain = reference
+    model = dense(**compiled)
+    np.testing.assert_allclose(losses(model), expected, rtol=0.02)
     kernel = model.get_layer("hidden").kernel.numpy()
     np.testing.assert_allclose(kernel, fake_quantized(kernel, 8, -1), atol=1e-6)
-    np.testing.assert_allclose(kernel, reference.get_layer("hidden").kernel.numpy(), atol=0.02)
+    np.testing.assert_allclose(kernel, plain.get_layer("hidden").kernel.numpy(), atol=0.02)
     assert "call" not in vars(model)
     assert not any("call" in vars(layer) for layer in model.layers)
 
@@ -54,15 +61,14 @@ def test_mixed_float16_trains_and_keeps_float32_kernels():
 
 def test_validation_inside_the_fit_and_evaluation_after_it_see_their_own_model():
     model = dense()
-    flat = X[:256].reshape(-1, 64), Y[:256]
-    model.evaluate(*flat, verbose=0)  # leaves a traced test function behind
+    model.evaluate(*FEW, verbose=0)  # leaves a traced test function behind
     callback = tfkit.callback("compressor", "qat", bits=4, activations=None)
-    history = model.fit(*flat, epochs=1, verbose=0, validation_data=flat, callbacks=[callback])
-    after = model.evaluate(*flat, verbose=0)[0]
+    history = model.fit(*FEW, epochs=1, verbose=0, validation_data=FEW, callbacks=[callback])
+    after = model.evaluate(*FEW, verbose=0)[0]
     np.testing.assert_allclose(history.history["val_loss"][-1], after, rtol=1e-5)
     model.get_layer("out").kernel.assign_add(np.full((16, 10), 0.01))
-    expected = keras.losses.sparse_categorical_crossentropy(flat[1], model(flat[0])).numpy().mean()
-    np.testing.assert_allclose(model.evaluate(*flat, verbose=0)[0], expected, rtol=1e-5)
+    expected = keras.losses.sparse_categorical_crossentropy(FEW[1], model(FEW[0])).numpy().mean()
+    np.testing.assert_allclose(model.evaluate(*FEW, verbose=0)[0], expected, rtol=1e-5)
 
 
 def test_zeros_and_clusters_are_kept_through_training():
@@ -130,3 +136,49 @@ def test_a_subclassed_model_has_quantized_weights_and_no_activations():
     model.fit(*flat, epochs=3, verbose=0, callbacks=[tfkit.callback("compressor", "qat", activations=None)])
     kernel = model.inner.kernel.numpy()
     np.testing.assert_allclose(kernel, fake_quantized(kernel, 8, -1), atol=1e-6)
+
+
+def test_a_wrong_and_certain_softmax_has_the_gradient_of_its_logits():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, activation="softmax")])
+    model.layers[0].kernel.assign(np.eye(4, 3) * 12)
+    x, y = np.eye(4, dtype="float32")[:3], np.array([1, 2, 0])
+    fake = FakeQuantization(model, Settings(preserve_sparsity=False, preserve_clusters=False))
+    fake.calibrate([x])
+    with fake.installed(), tf.GradientTape() as tape:
+        loss = keras.ops.mean(keras.losses.sparse_categorical_crossentropy(y, model(x, training=True)))
+    found = tape.gradient(loss, model.layers[0].kernel.value)
+    probabilities = np.exp(np.eye(3) * 12) / np.exp(np.eye(3) * 12).sum(-1, keepdims=True)
+    assert probabilities.max() > 1 - 1 / 512
+    expected = x.T @ (probabilities - np.eye(3)[y]) / 3
+    np.testing.assert_allclose(found, expected, atol=0.01)
+
+
+def test_weights_that_another_callback_restores_at_the_end_are_quantized_too():
+    model = dense()
+    model.get_layer("hidden").bias.assign(np.linspace(-0.1, 0.1, 16))
+    stopping = keras.callbacks.EarlyStopping("loss", mode="max", patience=9, restore_best_weights=True)
+    events = []
+    last = keras.callbacks.LambdaCallback(on_train_end=lambda logs: events.append(model.get_weights()))
+    model.fit(*FEW, epochs=2, verbose=0, callbacks=[tfkit.callback("compressor", "qat", bits=4), stopping, last])
+    for layer, before in ((model.get_layer("hidden"), events[0][0]), (model.get_layer("out"), events[0][2])):
+        bits = 4 if layer.name == "hidden" else 8
+        np.testing.assert_allclose(layer.kernel.numpy(), fake_quantized(before, bits, -1), atol=1e-6)
+        assert np.abs(layer.kernel.numpy() - before).max() > 1e-4
+
+
+def test_statistics_are_those_of_the_quantized_weights():
+    keras.utils.set_random_seed(0)
+    stack = [layers.Dense(16, name="hidden"), layers.BatchNormalization(name="norm"), layers.BatchNormalization()]
+    model = keras.Sequential([keras.Input((64,)), *stack])
+    stack[2].trainable = False
+    still = [each.numpy() for each in stack[2].weights]
+    flat = X[:640].reshape(-1, 64)
+    fake = FakeQuantization(model, Settings(bits=4, activations=None))
+    read_statistics(fake, np.split(flat, 5))
+    hidden = np.split(flat @ fake_quantized(stack[0].kernel.numpy(), 4, -1), 5)
+    np.testing.assert_allclose(stack[1].moving_mean, np.mean([each.mean(0) for each in hidden], 0), atol=1e-5)
+    np.testing.assert_allclose(stack[1].moving_variance, np.mean([each.var(0) for each in hidden], 0), rtol=1e-4)
+    assert stack[1].momentum == 0.99
+    for one, other in zip(still, stack[2].weights):
+        np.testing.assert_array_equal(one, other)

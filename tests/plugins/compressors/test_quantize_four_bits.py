@@ -11,12 +11,14 @@ from sklearn.datasets import load_digits
 
 import tfkit
 from tfkit.children.four_bits import is_same
+from tfkit.formats.conversion import convert
 from tfkit.formats.litert import LiteRT
 
 DIGITS = load_digits()
 IMAGES = (DIGITS.images / 16).astype("float32")[..., None]
 TOKENS = DIGITS.data.astype("int32")
 Y = DIGITS.target
+RNG = np.random.default_rng(0)
 DATA = tfkit.Data(((IMAGES[:1200], TOKENS[:1200]), Y[:1200]), ((IMAGES[1200:], TOKENS[1200:]), Y[1200:]))
 
 
@@ -28,7 +30,9 @@ def model():
     x = layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
     x = layers.BatchNormalization()(layers.Conv2D(32, 3, use_bias=False, name="big")(x))
     words = layers.Embedding(17, 64, name="words")(tokens)
-    x = layers.Concatenate()([layers.Flatten()(layers.ReLU()(x)), layers.GlobalAveragePooling1D()(words)])
+    heads = layers.MultiHeadAttention(2, 16, name="heads")(words, words)
+    read = [layers.GlobalAveragePooling1D()(each) for each in (words, heads)]
+    x = layers.Concatenate()([layers.Flatten()(layers.ReLU()(x)), *read])
     outputs = layers.Dense(10, name="out")(layers.Dense(32, activation="relu", name="hidden")(x))
     model = keras.Model([image, tokens], outputs)
     model.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
@@ -42,7 +46,7 @@ def made(model, tmp_path_factory):
         compressor = tfkit.create("compressor", "quantize", bits=4, **params)
         return compressor.compress(model, DATA, epochs=0, directory=tmp_path_factory.mktemp("made"))
 
-    return {"int4": make(activations=None, exclude=("hidden",)), "int8x4": make()}
+    return {"int4": make(activations=None, exclude=("hidden", "heads")), "int8x4": make()}
 
 
 def stored(path):
@@ -74,14 +78,16 @@ def test_outputs_are_near_and_the_decisions_the_same(model, made, label):
 
 @pytest.mark.slow
 def test_big_kernels_take_half_a_byte_and_small_and_excluded_ones_a_byte(made):
-    kernels = {"first": 144, "depthwise": 144, "big": 16 * 9 * 32, "words": 17 * 64, "hidden": 32 * 576, "out": 320}
+    kernels = {"first": 144, "depthwise": 144, "big": 16 * 9 * 32, "words": 17 * 64, "hidden": 32 * 640, "out": 320}
     found = stored(made["int4"].artifacts["litert"])
     four = {kernels["big"]: ("INT4", 2304), kernels["words"]: ("INT4", 544)}
-    eight = {size: ("INT8", size) for size in (144, kernels["hidden"], kernels["out"])}
+    heads = 64 * 2 * 16
+    eight = {size: ("INT8", size) for size in (144, kernels["hidden"], kernels["out"], heads)}
     assert {size: found[size] for size in (*four, *eight)} == four | eight
     counts = f"{kernels['big'] + kernels['words']} INT4, "
     assert counts in made["int4"].notes[1] + ", "
     static = stored(made["int8x4"].artifacts["litert"])
+    assert static[heads] == ("INT4", heads // 2)
     assert static[kernels["hidden"]] == ("INT4", kernels["hidden"] // 2)
     assert static[kernels["words"]][0] == "INT8"
 
@@ -91,8 +97,26 @@ def test_a_kernel_is_told_by_its_values_whatever_the_converter_called_it():
     folded = np.moveaxis(kernel, -1, 0) * np.linspace(0.5, -2, 8)[:, None, None, None]
     assert is_same(kernel, folded)
     assert is_same(kernel[0, 0], kernel[0, 0].T)
+    query, output = kernel[0], np.moveaxis(kernel[0], -1, 0)
+    assert is_same(query, query.reshape(3, 32).T)
+    assert is_same(output, output.reshape(24, 4).T)
+    depthwise, transposed = kernel.reshape(1, 3, 3, 32), np.moveaxis(kernel, -2, 0)
+    assert is_same(kernel, depthwise)
+    assert is_same(kernel, transposed)
+    assert not is_same(query, np.roll(query, 1, axis=1).reshape(3, 32).T)
+    assert not is_same(kernel.reshape(1, -1), np.random.default_rng(1).normal(size=(kernel.size, 1)))
     assert not is_same(kernel, np.random.default_rng(1).normal(size=folded.shape))
     assert not is_same(kernel, folded[:4])
+
+
+@pytest.mark.slow
+def test_a_kernel_that_is_to_keep_8_bits_and_is_not_known_again_is_refused_by_name(tmp_path):
+    """As where the converter multiplies a scale of its inputs into it; here it is a stranger of the same size."""
+    model = keras.Sequential([keras.Input((20,)), layers.Dense(64)])
+    stranger = keras.Variable(RNG.normal(size=(20, 64)), name="stranger")
+    with pytest.raises(tfkit.ConversionError, match=r"'stranger' of shape \(20, 64\) is to keep 8 bits, and the conv"):
+        convert(model, tmp_path / "model.tflite", bits=4, exclude=(stranger,))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_the_tool_the_error_says_what_to_install(monkeypatch):

@@ -9,6 +9,7 @@ from shrink_models import RNG, mlp, shrink
 import tfkit
 from tfkit.flops import flops
 from tfkit_compressors.shrinking import measured
+from tfkit_compressors.shrinking.plan import plan
 
 
 @pytest.mark.parametrize(("ratio", "left"), [(0.0, 8), (0.5, 4), (0.3, 6), (0.99, 1)])
@@ -37,6 +38,27 @@ def test_both_directions_lose_as_many_units_under_a_budget():
     made = shrink(model, 0.9, data, budget=0.5).model
     assert made.layers[0].forward_layer.units == made.layers[0].backward_layer.units < 8
     assert made.count_params() <= 0.5 * model.count_params()
+
+
+def test_directions_that_a_tie_keeps_from_losing_as_many_stay():
+    series = keras.Input((5, 6))
+    forward, backward = layers.Bidirectional(layers.LSTM(4, return_sequences=True), merge_mode=None)(series)
+    tied, normalized = layers.Bidirectional(layers.LSTM(4, return_sequences=True), merge_mode=None)(series)
+    joined = [layers.Add()([forward, tied]), backward, layers.LayerNormalization()(normalized)]
+    x = layers.Dense(8, name="free")(layers.Concatenate()(joined))
+    model = keras.Model(series, layers.Dense(2)(layers.GlobalAveragePooling1D()(x)))
+    data = tfkit.Data((RNG.normal(size=(4, 5, 6)).astype("float32"), np.zeros((4, 2))))
+    assert [group.layers for group in plan(model).free] == [("free",)]
+    assert shrink(model, 0.5, data).model.get_layer("free").units == 4
+
+
+@pytest.mark.parametrize("params", [{"ratio": 0.01}, {"ratio": 0.75, "budget": 0.85}])
+def test_what_would_stay_whole_anyway_is_not_said_to_be_rounded(params):
+    model = mlp((16, 16))
+    model.get_layer("hidden0").kernel.assign(np.ones((6, 16)))  # all alike, no one below the mean
+    made = shrink(model, multiple_of=4, **params)
+    assert made.model.get_layer("hidden0").units == 16
+    assert not any(note.startswith("whole") for note in made.notes)
 
 
 # Budgets

@@ -42,6 +42,18 @@ def test_activation_is_the_mean_magnitude_of_what_is_read():
     assert kept(model, shrink(model, importance="activation")) == best(np.abs(values).mean(axis=0), 4)
 
 
+def test_activation_is_that_of_rows_from_the_whole_train_part():
+    model = mlp((8,))
+    rare = np.zeros((6, 8), "float32")
+    rare[0, 3] = 1  # of a part that is sorted, the first rows do not show what this unit is worth
+    model.get_layer("hidden0").kernel.assign(np.where(np.arange(8) == 3, rare, model.get_layer("hidden0").kernel))
+    model.get_layer("hidden0").bias.assign(np.zeros(8))
+    rows = np.tile(X, (5, 1))
+    rows[:, 0] = np.where(np.arange(len(rows)) < 100, 0, 100)
+    data = tfkit.Data((rows, np.tile(Y, 5)))
+    assert 3 in kept(model, shrink(model, 0.5, data, importance="activation"))
+
+
 def scaled():
     keras.utils.set_random_seed(0)
     model = mlp()
