@@ -8,14 +8,14 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tfkit import errors
 from tfkit.errors import ConversionError
 
-_MAIN = Path(__file__).parent / "children" / "__main__.py"
+MAIN = Path(__file__).parent / "children" / "__main__.py"
 _TAIL_LINES = 30
 
 
@@ -45,21 +45,38 @@ def call(target: str, *, timeout: float = 600.0, cpu_only: bool = True, what: st
         >>> call("os.path:basename", p="/tmp/model.tflite")
         'model.tflite'
     """
-    what = what or f"calling {target}"
+    environment = environment_of_child(cpu_only)
+    return answered(lambda folder: _run(folder, timeout, environment), target, kwargs, what or f"calling {target}")
+
+
+def answered(run: Callable[[Path], int], target: str, kwargs: Mapping[str, Any], what: str) -> Any:
+    """Has a process answer a request, and returns the function's result.
+
+    Args:
+        run: Runs the request in a folder and returns the exit status; raises subprocess.TimeoutExpired.
+        target: As for `call`.
+        kwargs: As for `call`.
+        what: As for `call`.
+
+    Raises:
+        ConversionError: As for `call`.
+        TfkitError: As for `call`.
+    """
     with tempfile.TemporaryDirectory(prefix="tfkit-child-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        request = {"target": target, "kwargs": kwargs, "path": sys.path, "parent": os.getpid()}
+        request = {"target": target, "kwargs": kwargs, "path": sys.path}
         (folder / "request.json").write_text(json.dumps(request, default=os.fspath))
         try:
-            status = _run(folder, timeout, _environment(cpu_only))
-        except subprocess.TimeoutExpired:
+            status = run(folder)
+        except subprocess.TimeoutExpired as error:
             raise _failure(
-                f"{what} took longer than {timeout:g} s and was stopped; pass a longer timeout", folder
+                f"{what} took longer than {error.timeout:g} s and was stopped; pass a longer timeout", folder
             ) from None
         return _result(folder, status, what)
 
 
-def _environment(cpu_only: bool) -> Mapping[str, str]:
+def environment_of_child(cpu_only: bool) -> dict[str, str]:
+    """The environment of a child: the caller's, without TensorFlow's chatter, and without GPUs if asked for."""
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONUNBUFFERED": "1"}
     return {**os.environ, **quiet, **({"CUDA_VISIBLE_DEVICES": "-1"} if cpu_only else {})}
 
@@ -68,7 +85,7 @@ def _run(folder: Path, timeout: float, environment: Mapping[str, str]) -> int:
     """Runs the child to its end and returns its exit status; whatever interrupts the wait kills it."""
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, str(_MAIN), str(folder)],
+            [sys.executable, str(MAIN), str(os.getpid()), str(folder)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
@@ -78,11 +95,12 @@ def _run(folder: Path, timeout: float, environment: Mapping[str, str]) -> int:
         try:
             return process.wait(timeout)
         except BaseException:
-            _kill(process)
+            kill(process)
             raise
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Ends a child with all that it started in its group."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except (AttributeError, ProcessLookupError):  # Windows has no groups

@@ -55,11 +55,12 @@ class ConstrainedCallback(Attached):
         super().__init__()
         self._plan = plan
         self._held: Sequence[Held] = ()
+        self._ended: Sequence[Held] = ()
 
     def install(self, model: keras.Model) -> None:
         with model.distribute_strategy.scope():
             self._held = self._plan(model)
-        self._apply()
+        _apply(self._held)
         for each in self._held:
             add_constraint(each.kernel, each.constraint)
             if each.gradient is not None:
@@ -70,18 +71,24 @@ class ConstrainedCallback(Attached):
             remove_constraint(each.kernel, each.constraint)
             if each.gradient is not None:
                 remove_gradient(model.optimizer, each.kernel, each.gradient)
-        self._held = ()
+        self._held, self._ended = (), self._held
+
+    def finish(self, model: keras.Model) -> None:
+        # Another callback may have written weights at its end, such as averages.
+        _apply(self._ended)
+        self._ended = ()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        self._apply()  # an optimizer with use_ema has written averages over the weights
+        _apply(self._held)  # an optimizer with use_ema has written averages over the weights
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        self._apply()
+        _apply(self._held)
         super().on_train_end(logs)
 
-    def _apply(self) -> None:
-        for each in self._held:
-            each.apply()
+
+def _apply(held: Sequence[Held]) -> None:
+    for each in held:
+        each.apply()
 
 
 def constrain(model: keras.Model, data: Data, plan: Plan, epochs: int) -> None:
@@ -97,7 +104,6 @@ def constrain(model: keras.Model, data: Data, plan: Plan, epochs: int) -> None:
         ModelError: If the model is not compiled, or `plan` refuses it.
     """
     if epochs == 0:
-        for each in plan(model):
-            each.apply()
+        _apply(plan(model))
         return
     train(require_compiled(model), data, epochs, [ConstrainedCallback(plan)])

@@ -1,4 +1,4 @@
-"""What the child process runs: one function, named with its arguments in a request file.
+"""What a child process runs: a function named with its arguments in a request file, or one after another.
 
 It is started by its path, so that it needs no tfkit on the interpreter's own path.
 """
@@ -15,6 +15,7 @@ import faulthandler
 import importlib
 import json
 import os
+import select
 import signal
 import traceback
 from pathlib import Path
@@ -23,11 +24,9 @@ from typing import Any
 _PR_SET_PDEATHSIG = 1
 
 
-def main(folder: Path) -> None:
+def answer(folder: Path) -> None:
     """Calls the function of `request.json` and writes `result.json`, whole or not at all."""
     request = json.loads((folder / "request.json").read_text())
-    _die_with_parent(request["parent"])
-    faulthandler.enable()
     sys.path[:] = request["path"]
     try:
         text = json.dumps({"value": _call(request["target"], request["kwargs"])})
@@ -39,6 +38,31 @@ def main(folder: Path) -> None:
     aside = folder / "result.aside"
     aside.write_text(text)
     aside.replace(folder / "result.json")
+
+
+def serve(idle: float) -> None:
+    """Answers one request after another: a folder on each line of standard input, an empty line back for each.
+
+    It ends with its input, and when none has come for `idle` seconds. What a request prints goes to its own log.
+    """
+    requests, replies = os.fdopen(os.dup(0)), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, 0)
+    while select.select([requests], [], [], idle)[0] and (line := requests.readline()):
+        folder = Path(line.rstrip("\n"))
+        log = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        _print_to(log)
+        answer(folder)
+        _print_to(nothing)
+        os.close(log)
+        os.write(replies, b"\n")
+
+
+def _print_to(descriptor: int) -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
 
 
 def _call(target: str, kwargs: dict[str, Any]) -> Any:
@@ -56,7 +80,12 @@ def _die_with_parent(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    _die_with_parent(int(sys.argv[1]))
+    faulthandler.enable()
+    if sys.argv[2] == "serve":
+        serve(float(sys.argv[3]))
+    else:
+        answer(Path(sys.argv[2]))
     # Frameworks that crash while they are torn down have given their result already.
     sys.stdout.flush()
     sys.stderr.flush()

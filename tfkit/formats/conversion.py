@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfkit import child
+from tfkit import worker
 from tfkit.data import as_arrays
 from tfkit.errors import ConversionError, DataError, ModelError, ParameterError, VerificationError
 from tfkit.formats.fidelity import Fidelity, fidelity
@@ -168,7 +168,7 @@ class _Job:
         """Whether the converter can do it with batches of this size; it writes the file then."""
         with tempfile.TemporaryDirectory(prefix="tfkit-convert-") as folder:
             _save(self.named, Path(folder, "saved_model"), batch)
-            done: bool = child.call(
+            done: bool = worker.call(
                 "tfkit.children.convert:to_litert",
                 timeout=self.timeout,
                 what=what,

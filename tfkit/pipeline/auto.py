@@ -152,7 +152,7 @@ def _convert_source(search: Search) -> None:
         row = search.yardstick.row("float LiteRT", path, model=source)
         search.keep({**row, "format": "litert", "path": str(path), "epochs": 0})
     unchanged = Arm({}, source)
-    for label, made in moves.finishes():
+    for label, made in moves.finishes(source):
         if (search.finishes and clock.spent() > _FINISH_BY) or not clock.fits(clock.cost("convert")):
             break
         if search.finish(unchanged, label, made) is not None:

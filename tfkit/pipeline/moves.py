@@ -173,10 +173,17 @@ def told(values: Values) -> str:
     return ", ".join([*words, *([_DROPOUT[dropout(values)]] if words and dropout(values) in _DROPOUT else [])])
 
 
-def finishes() -> list[tuple[str, Made]]:
-    """The ways to a file that are installed, each with its label: `[("int8", ("quantize", {…})), …]`."""
+def finishes(source: Any) -> list[tuple[str, Made]]:
+    """The ways to a file that are installed, each with its label: `[("int8", ("quantize", {…})), …]`.
+
+    Args:
+        source: A built model. Biases make up for the rounding to 4 bits where its graph can be seen.
+    """
+    from tfkit.graph import has_graph
+
     found = []
     for name, params in _FINISHES:
+        params = {**params, **({"bias_correction": True} if params["bits"] == 4 and has_graph(source) else {})}
         try:
             compressor = create("compressor", name, **params)
         except TfkitError:  # not installed, or it knows no such pair

@@ -26,7 +26,7 @@ def restore(search: Search) -> None:
     search.rows.append(first)
     search.clock.reserve = 1.0 + 1.2 * first["seconds"]
     arms: dict[str, Arm] = {}
-    ways = dict(moves.finishes())
+    ways = dict(moves.finishes(search.yardstick.source))
     for row in rest:
         if "error" not in row and not all(Path(row[key]).exists() for key in ("path", "keras_path") if key in row):
             continue

@@ -44,17 +44,24 @@ class PruneCallback(Attached):
         self._step: Any = None
         self._begun: int | None = None
         self._last: int | None = None
+        self._ended: Any = None
 
     def install(self, model: keras.Model) -> None:
         self._masks = Masks(chosen(model, self.settings), self.settings, model.distribute_strategy)
         self._step = MaskedStep(self._masks, model.optimizer, model.distribute_strategy)
         self._step.install()
         self.notes = ()
-        self._begun = self._last = None
+        self._begun = self._last = self._ended = None
 
     def uninstall(self, model: keras.Model) -> None:
         self._step.remove()
+        self._ended = self._masks
         self._masks = self._step = self._begun = None
+
+    def finish(self, model: keras.Model) -> None:
+        # Another callback may have restored weights of an epoch with fewer zeros.
+        self._ended.apply()
+        self._ended = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         seen = self._step.batches

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from tfkit.attach.channels import channels_of
-from tfkit.attach.variables import excluded, layers_named, named_variables
+from tfkit.attach.variables import layers_named, named_variables
 from tfkit.errors import ModelError
 from tfkit.models import require_built
 from tfkit_compressors.qat.grids import Grid
@@ -67,9 +67,9 @@ def chosen(model: keras.Model, settings: Qat, own: Mapping[int, int] = MappingPr
             `layers` or `exclude` name.
     """
     _refuse_quantized(require_built(model))
-    layers_named(model, settings.layers or ())
+    bits = _bits_of_layers(model, settings)
     found = [
-        Kernel(variable, layer, *_grid(layer, name, variable, settings, own))
+        Kernel(variable, layer, *_grid(layer, name, variable, settings, {**bits, **own}))
         for layer, name, variable in _variables(model, settings)
     ]
     if found:
@@ -82,25 +82,25 @@ def chosen(model: keras.Model, settings: Qat, own: Mapping[int, int] = MappingPr
     )
 
 
-def bits_of(layer: keras.layers.Layer, bits: int, layers: Mapping[str, int]) -> int:
-    """The bits that are asked for a layer: those of its own in `layers`, by name or type, else `bits`.
-
-    Example:
-        >>> bits_of(keras.layers.Dense(2, name="out"), 4, {"out": 8})
-        8
-    """
-    return next((own for name, own in layers.items() if excluded(layer, (name,))), bits)
-
-
 def _variables(model: keras.Model, settings: Qat) -> Iterator[tuple[Any, str, Any]]:
     for layer, name, variable in named_variables(model, settings.exclude):
         if name in NAMES:
             yield layer, name, variable
 
 
+def _bits_of_layers(model: keras.Model, settings: Qat) -> dict[int, int]:
+    """The bits that `layers` gives layers with all that is in them, by the layer's id; the first name counts."""
+    found: dict[int, int] = {}
+    for name, bits in (settings.layers or {}).items():
+        for layer in layers_named(model, (name,)):
+            found.setdefault(id(layer), bits)
+    return found
+
+
 def _grid(layer: Any, name: str, variable: Any, settings: Qat, own: Mapping[int, int]) -> tuple[Grid, Kept]:
+    """The grid of a kernel; `own` has bits by the id of a variable, else of its layer."""
     kept = Kept(variable.numpy(), sparsity=settings.preserve_sparsity, clusters=settings.preserve_clusters)
-    bits = own.get(id(variable), bits_of(layer, settings.bits, settings.layers or {}))
+    bits = own.get(id(variable), own.get(id(layer), settings.bits))
     if bits == 4 and not _stored_in_four(layer, name, variable, settings):
         bits = 8
     # Scales of several channels would make several values of one cluster's.

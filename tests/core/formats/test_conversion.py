@@ -8,7 +8,7 @@ from keras import layers
 from sklearn.datasets import load_digits
 
 import tfkit
-from tfkit import child
+from tfkit import worker
 from tfkit.formats.conversion import PRECISIONS, convert
 from tfkit.formats.litert import LiteRT
 
@@ -170,7 +170,7 @@ def test_a_file_that_computes_something_else_is_refused_and_the_old_one_stays(ml
         shutil.copy(files["float"].path, path)
         return True
 
-    monkeypatch.setattr(child, "call", swapped)
+    monkeypatch.setattr(worker, "call", swapped)
     with pytest.raises(
         tfkit.VerificationError, match=r"the float file .* of the decisions agree, relative error \S+ on 300 rows"
     ):

@@ -162,3 +162,18 @@ def test_it_refuses_what_has_no_kernel_and_what_is_out_of_bounds():
         tfkit.create("compressor", "cluster").compress(bare, DATA, epochs=0, directory=None)
     with pytest.raises(tfkit.ParameterError, match="'clusters' of compressor 'cluster' must be an int >= 2 and <= 256"):
         tfkit.create("compressor", "cluster", clusters=1)
+
+
+def test_weights_that_another_callback_writes_at_the_end_are_shared_too():
+    trained = model()
+
+    def noise(logs):
+        for layer in trained.layers:
+            layer.kernel.assign_add(RNG.normal(size=layer.kernel.shape) * 0.01)
+
+    callbacks = [
+        tfkit.callback("compressor", "cluster", clusters=8),
+        keras.callbacks.LambdaCallback(on_train_end=noise),
+    ]
+    trained.fit(*DATA.train, verbose=0, callbacks=callbacks)
+    assert max(distinct(trained)) <= 8

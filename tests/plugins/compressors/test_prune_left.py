@@ -71,3 +71,14 @@ def test_compress_without_training_keeps_the_largest(tmp_path):
     np.testing.assert_array_equal(made.model.get_layer("hidden").kernel.numpy(), expected)
     assert made.notes == ()
     assert int(model.optimizer.iterations) == 0
+
+
+def test_weights_that_another_callback_restores_at_the_end_have_the_zeros_of_the_end():
+    model = mlp()
+    # The first epoch counts as the best: it has fewer zeros than were asked for.
+    stopping = keras.callbacks.EarlyStopping("loss", mode="max", patience=99, restore_best_weights=True)
+    early = []
+    seen = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: early.append(zeros(model)))
+    fit(model, prune(sparsity=0.8), seen, stopping, epochs=4)
+    assert early[0] < [256, 80]
+    assert zeros(model) == [256, 80]

@@ -78,6 +78,13 @@ def test_layers_have_bits_of_their_own():
         chosen(model, Settings(layers={"hiden": 4}))
 
 
+def test_bits_of_a_nested_model_hold_for_all_in_it():
+    inner = keras.Sequential([keras.Input((64,)), layers.Dense(64, name="a"), layers.Dense(64, name="b")], name="inner")
+    model = keras.Sequential([keras.Input((64,)), inner, layers.Dense(64, name="c")])
+    settings = Settings(bits=8, activations=None, layers={"b": 8, "inner": 4})
+    assert [(each.layer.name, each.grid.bits) for each in chosen(model, settings)] == [("a", 4), ("b", 8), ("c", 8)]
+
+
 def test_only_ranges_that_are_used_have_variables():
     model, made = dense(), []
 
