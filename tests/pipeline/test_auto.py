@@ -212,3 +212,12 @@ def test_an_arm_is_trained_with_its_share_of_the_dropout(task, tmp_path, monkeyp
         trainer.train(arm, 1, time.monotonic() + 60)
         assert arm.model.get_layer("drop").rate == 0.5
     assert seen == [0.0, 0.25, 0.5]
+
+
+def test_a_second_cut_that_leaves_all_units_is_refused(task, tmp_path):
+    trainer = Trainer(*task, tmp_path)
+    first = trainer.arm({"shrink": 0.5, "multiple_of": 8})
+    second = trainer.arm({"shrink": 0.7, "multiple_of": 8, "after": 0.5}, first)
+    assert [layer.units for layer in second.model.layers] == [24, 24, 3]
+    with pytest.raises(tfkit.ModelError, match="nothing more goes"):
+        trainer.arm({"shrink": 0.55, "multiple_of": 8, "after": 0.5}, first)

@@ -59,6 +59,10 @@ def test_what_is_within_the_bound_is_cut_again():
     class Search:
         max_drop = 0.01
         arms = [arm(0.3, 0.0), arm(0.5, 0.005), arm(0.7, 0.2)]
+        refused = []
+
+        def refused_settings(self):
+            return self.refused
 
     values, start = refine.further(Search())
     assert (values, start) == ({"shrink": 0.6, "multiple_of": 1, "after": 0.5}, Search.arms[1])
@@ -71,6 +75,11 @@ def test_what_is_within_the_bound_is_cut_again():
     assert refine.further(Search()) is None
     Search.arms.append(arm(0.55, 0.01, after=0.5))
     assert refine.further(Search())[0]["shrink"] == 0.64
+    # Where widths are multiples a small cut may leave the model as it is: a larger one comes next.
+    Search.refused.append({"shrink": 0.64, "multiple_of": 8, "after": 0.55})
+    assert refine.further(Search())[0]["shrink"] == 0.71
+    Search.arms.append(arm(0.71, 0.02, after=0.55))
+    assert refine.further(Search())[0]["shrink"] == pytest.approx(0.595, abs=0.0051)
 
 
 class Polished:

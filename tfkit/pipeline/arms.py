@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tfkit.data import Data, is_dataset
-from tfkit.errors import TfkitError
+from tfkit.errors import ModelError, TfkitError
 from tfkit.factory import create
 from tfkit.pipeline.copies import compiled_copy, recompiled
 from tfkit.pipeline.moves import Values, dropout, steps, told
@@ -131,12 +131,14 @@ class Trainer:
             start: A trained arm to cut further where its values say "after"; None for the source.
 
         Raises:
-            TfkitError: A compressor refuses the model.
+            TfkitError: A compressor refuses the model, or a second cut leaves it as it is.
         """
         model = compiled_copy(self.source if start is None else start.model)
         for name, params in steps(values, "before"):
             made = create("compressor", name, **params).compress(model, self.data, epochs=0, directory=self.scratch())
             model = made.model
+        if start is not None and model.count_params() == start.model.count_params():
+            raise ModelError("nothing more goes: the widths that are left must be multiples of something")
         return Arm(values, recompiled(model, self.source))
 
     def train(self, arm: Arm, epochs: float, ends: float) -> None:

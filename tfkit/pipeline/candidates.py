@@ -190,6 +190,10 @@ class Search:
         about = {} if settings is None else {"settings": dict(settings)}
         self.record({"step": told, **about, "kept": False, "error": " ".join(f"{name}{error}".split())[:500]})
 
+    def refused_settings(self) -> list[Values]:
+        """The settings of arms that could not be made."""
+        return [row["settings"] for row in self.rows if "error" in row and "settings" in row]
+
     def record(self, row: Row) -> None:
         """Writes a row down, whatever comes after."""
         row["seconds"] = round(self.clock.gone(), 1)

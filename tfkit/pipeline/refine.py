@@ -14,8 +14,9 @@ _POLISH_SHARE = 0.12
 _MIN_EPOCHS = 2.0
 # How much longer than so far an arm is trained at once at most.
 _GROWTH = 3.0
-# What a second cut keeps of the units that the first has left, the boldest first.
-_KEPT = (0.8, 0.9)
+# What a second cut keeps of the units that the first has left: so much, less where widths that are multiples of
+# something leave nothing to go, and more where that was too much.
+_KEPT, _MORE_KEPT = (0.8, 0.65, 0.5), 0.9
 # An epoch of training with quantized weights, in epochs of plain training; and how many candidates get one.
 _QAT_COST, _RESCUES = 3.0, 3
 
@@ -46,11 +47,16 @@ def further(search: Search) -> tuple[moves.Values, Arm] | None:
     start = max(good, key=lambda arm: float(arm.values["shrink"]))
     ratio = start.values["shrink"]
     tried = {arm.values["shrink"] for arm in search.arms if arm.values.get("after") == ratio}
-    for kept in _KEPT:
-        smaller = round(1 - (1 - ratio) * kept, 2)
-        if smaller not in tried and smaller > ratio:
+    refused = {each["shrink"] for each in search.refused_settings() if each.get("after") == ratio}
+    bold = [each for each in (_cut(ratio, kept) for kept in _KEPT) if each not in refused]
+    for smaller in (*bold[:1], _cut(ratio, _MORE_KEPT)):
+        if smaller not in tried | refused and smaller > ratio:
             return {**start.values, "shrink": smaller, "after": ratio}, start
     return None
+
+
+def _cut(ratio: float, kept: float) -> float:
+    return round(1 - (1 - ratio) * kept, 2)
 
 
 def polish(search: Search) -> None:
