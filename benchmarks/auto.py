@@ -78,7 +78,7 @@ def trained(recipe: tfkit.Recipe, data: tfkit.Data, seed: int) -> Any:
         data.dataset("train"),
         epochs=recipe.train.epochs,
         shuffle=False,
-        validation_data=data.part("validation"),
+        validation_data=data.dataset("validation"),
         callbacks=callbacks(recipe.train),
         verbose=0,
     )
