@@ -26,8 +26,8 @@ import keras
 import numpy as np
 
 import tfkit
-from tfkit.formats.conversion import PRECISIONS
 from tfkit.formats.litert import LiteRT
+from tfkit.formats.precisions import PRECISIONS
 from tfkit_compressors.qat.fake import FakeQuantization
 from tfkit_compressors.qat.statistics import read_statistics
 from tfkit_compressors.schemas import Qat

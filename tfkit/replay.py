@@ -125,3 +125,27 @@ def inputs_like(model: Any, shape: Callable[[Any], Any]) -> Any:
         return type(layer).from_config({**layer.get_config(), "batch_shape": shape(tensor)}).output
 
     return keras.tree.map_structure(like, functional(require_graph(model)).input)
+
+
+def flat_inputs(model: Any, x: Any) -> list[Any]:
+    """Rows as flat tensors in the order of a model's inputs, as Keras would hand them in.
+
+    Args:
+        model: A built Functional or Sequential model.
+        x: An array, or a list or dict of arrays, a row each of the first axis.
+    """
+    import keras
+
+    named = isinstance(x, dict) and not isinstance(getattr(model, "input", None), dict)
+    flat = [x[tensor.name] for tensor in model.inputs] if named else keras.tree.flatten(x)
+    return [_as_input(tensor, leaf) for tensor, leaf in zip(model.inputs, flat, strict=True)]
+
+
+def _as_input(tensor: Any, leaf: Any) -> Any:
+    import keras
+    import numpy as np
+
+    array = np.asarray(leaf)
+    if array.ndim == len(tensor.shape) - 1:
+        array = array[..., None]  # as Keras does
+    return keras.ops.convert_to_tensor(array, tensor.dtype)

@@ -33,7 +33,7 @@ from tfkit.pipeline.proposals import Proposals
 from tfkit.pipeline.refine import further, polish, refine
 from tfkit.pipeline.restored import restore
 from tfkit.pipeline.result import CompressionResult
-from tfkit.pipeline.rows import Row, Yardstick, litert_latency, part_metric, signature_latency
+from tfkit.pipeline.rows import Row, Yardstick, float_litert, litert_columns, part_metric, signature_latency
 from tfkit.pipeline.steps import AUTO_MAX_DROP
 from tfkit.progress import say, task
 from tfkit.recipe import Step
@@ -144,13 +144,14 @@ def _finish_source(search: Search) -> None:
 
 def _convert_source(search: Search) -> None:
     clock, source = search.clock, search.yardstick.source
-    found, seconds = timed(lambda: litert_latency(source, search.folder / "source.tflite", search.yardstick.data))
-    clock.note("convert", seconds)
-    search.source_row.update(found)
-    if found["litert_path"] is not None:
-        path = Path(found["litert_path"])
+    begun = time.monotonic()
+    path = float_litert(source, search.folder / "source.tflite", search.yardstick.data)
+    row = None
+    if path is not None:
         row = search.yardstick.row("float LiteRT", path, model=source)
         search.keep({**row, "format": "litert", "path": str(path), "epochs": 0})
+    clock.note("convert", time.monotonic() - begun)
+    search.source_row.update(litert_columns(row and {**row, "path": path}))
     unchanged = Arm({}, source)
     for label, made in moves.finishes(source):
         if (search.finishes and clock.spent() > _FINISH_BY) or not clock.fits(clock.cost("convert")):

@@ -154,8 +154,8 @@ class Search:
     @contextmanager
     def attempt(self, told: str, label: str) -> Iterator[Attempt]:
         """A folder to work in, and what is done where the compressor refuses: written down, the folder removed."""
-        attempt = Attempt(self.folder / f"{len(self.rows):03d}-{label.replace(' ', '-')}")
-        attempt.folder.mkdir(parents=True, exist_ok=True)
+        attempt = Attempt(self.folder / f"{self._number():03d}-{label.replace(' ', '-')}")
+        attempt.folder.mkdir(parents=True)
         try:
             yield attempt
         except Exception as error:  # a stranger's compressor may raise anything; the search goes on without it
@@ -201,6 +201,11 @@ class Search:
         self.journal.write(row)
         words = row.get("error") or f"metric {row['metric']:.4f}, {row['bytes']} bytes, {row['latency_p50_ms']:.3f} ms"
         self.advance(f"{row['step']}: {words}"[:100])
+
+    def _number(self) -> int:
+        """One more than that of any attempt's folder, those of earlier calls included."""
+        numbers = [int(each.name.partition("-")[0]) for each in self.folder.glob("[0-9][0-9][0-9]-*")]
+        return max(numbers, default=0) + 1
 
     def _row(self, told: str, result: Compressed, model: Any) -> Row:
         subject = next(iter(result.artifacts.values()), result.model)

@@ -64,16 +64,21 @@ def identity(source: Any, data: Data, metric: Step) -> str:
     digest = hashlib.sha256(json.dumps(metric, default=str).encode())
     for array in (*source.get_weights(), *leaves([data.train, data.validation])):
         spec = getattr(array, "element_spec", None)
-        digest.update(repr(spec).encode() if spec is not None else _bytes(np.asarray(array)))
+        if spec is not None:
+            digest.update(repr(spec).encode())
+        else:
+            _add(digest, np.asarray(array))
     return digest.hexdigest()
 
 
-def _bytes(array: Any) -> bytes:
+def _add(digest: Any, array: Any) -> None:
     import numpy as np
 
     if array.dtype.hasobject:
-        return repr(array.tolist()).encode()
-    return repr((array.shape, array.dtype)).encode() + np.ascontiguousarray(array).tobytes()
+        digest.update(repr(array.tolist()).encode())
+        return
+    digest.update(repr((array.shape, array.dtype)).encode())
+    digest.update(np.ascontiguousarray(array).reshape(-1).view("uint8"))
 
 
 def _whole_lines(path: Path) -> list[Row]:

@@ -10,7 +10,7 @@ from tfkit.pipeline import moves
 from tfkit.pipeline.arms import Arm
 from tfkit.pipeline.candidates import Search
 from tfkit.pipeline.copies import recompiled
-from tfkit.pipeline.rows import Row
+from tfkit.pipeline.rows import Row, litert_columns
 from tfkit.progress import say
 
 
@@ -45,6 +45,7 @@ def _take(search: Search, row: Row, arms: dict[str, Arm], ways: dict[str, Any]) 
     settings, label = row.get("settings"), row.get("finish")
     if settings is None:  # the source's own float file
         search.judged(row)
+        search.source_row.update(litert_columns(row))
         return
     arm = arms.setdefault(repr(settings), Arm(settings, search.yardstick.source))
     found = search.judged(row, arm, None if label is None else ways.get(label))

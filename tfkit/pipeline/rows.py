@@ -137,20 +137,30 @@ def litert_latency(model: Any, path: Path, data: Data) -> Row:
         litert_path, litert_bytes, litert_p50_ms and litert_p99_ms; all None where the model cannot be
         converted, which is said.
     """
+    made = float_litert(model, path, data)
+    return litert_columns(None if made is None else {"path": made, **measure(made, data.sample()).as_dict()})
+
+
+def float_litert(model: Any, path: Path, data: Data) -> Path | None:
+    """A model as a float LiteRT file, compared with it on the first rows; None where it has none, which is said."""
     from tfkit.formats.conversion import convert
 
     try:
-        convert(model, path, check=data.sample(64))
-        found = measure(path, data.sample())
+        return convert(model, path, check=data.sample(64)).path
     except TfkitError as error:
         say(f"no float LiteRT file to compare with: {error}")
-        return dict.fromkeys(("litert_path", "litert_bytes", "litert_p50_ms", "litert_p99_ms"))
-    return {
-        "litert_path": str(path),
-        "litert_bytes": found.bytes,
-        "litert_p50_ms": found.latency_p50_ms,
-        "litert_p99_ms": found.latency_p99_ms,
-    }
+        return None
+
+
+def litert_columns(row: Row | None) -> Row:
+    """What the row of a float LiteRT file adds to that of its source; None for no such file.
+
+    Returns:
+        litert_path, litert_bytes, litert_p50_ms and litert_p99_ms.
+    """
+    columns = {"path": "path", "bytes": "bytes", "latency_p50_ms": "p50_ms", "latency_p99_ms": "p99_ms"}
+    found = {} if row is None else {**row, "path": str(row["path"])}
+    return {f"litert_{name}": found.get(key) for key, name in columns.items()}
 
 
 def count_flops(model: Any) -> int | None:

@@ -116,15 +116,9 @@ class _Plan:
 
     def __init__(self, flat: graph.Graph) -> None:
         self._graph = flat
-        self._made = {id(tensor): call for call in flat.calls for tensor in call.outputs}
         self._calls: dict[int, list[Any]] = {}
-        self._readers: dict[int, list[Any]] = {}
         for call in flat.calls:
             self._calls.setdefault(id(call.operation), []).append(call)
-            for tensor in call.inputs:
-                self._readers.setdefault(id(tensor), []).append(call)
-        for tensor in flat.outputs:
-            self._readers.setdefault(id(tensor), []).append(None)
         folding = ((call, self._folded_into(call)) for call in flat.calls)
         self.folds = [Fold(call.operation, norm) for call, norm in folding if norm is not None]
 
@@ -151,7 +145,7 @@ class _Plan:
                 yield position
 
     def _is_quantized(self, tensor: Any) -> bool:
-        call = self._made.get(id(tensor))
+        call = self._graph.makers.get(tensor)
         if call is None:
             return False
         if _kind(call.operation) in _MOVING:
@@ -189,7 +183,9 @@ class _Plan:
         return norm if is_linear and is_last and not is_first else None
 
     def _only_reader(self, call: Any) -> Any:
-        readers = [reader for tensor in call.outputs for reader in self._readers.get(id(tensor), [])]
+        if any(tensor in self._graph.outputs for tensor in call.outputs):
+            return None
+        readers = [reader for tensor in call.outputs for reader in self._graph.readers[tensor]]
         return readers[0] if len(readers) == 1 else None
 
 

@@ -11,25 +11,16 @@ import keras
 
 from tfkit.attach.channels import channels_of
 from tfkit.attach.variables import layers_named, named_variables
+from tfkit.children.four_bits import SMALL
 from tfkit.errors import ModelError
 from tfkit.models import require_built
 from tfkit_compressors.qat.grids import Grid
 from tfkit_compressors.qat.kept import Kept
+from tfkit_compressors.quantization.stored import EIGHT_BITS
 from tfkit_compressors.schemas import Qat
 
 # Names of kernels that LiteRT multiplies with, and of the table of an Embedding.
 NAMES = ("kernel", "recurrent_kernel", "depthwise_kernel", "pointwise_kernel", "embeddings")
-# Below this 4 bits save nothing, and first and last layers are the most sensitive ones.
-SMALL = 1024
-# Layers whose kernels LiteRT has no 4-bit operation for.
-_EIGHT_BITS = (
-    keras.layers.DepthwiseConv1D,
-    keras.layers.DepthwiseConv2D,
-    keras.layers.Conv1DTranspose,
-    keras.layers.Conv2DTranspose,
-    keras.layers.Conv3D,
-    keras.layers.Conv3DTranspose,
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +103,7 @@ def _stored_in_four(layer: Any, name: str, variable: Any, settings: Qat) -> bool
     size = 1
     for length in variable.shape:
         size *= int(length)
-    if size < SMALL or isinstance(layer, _EIGHT_BITS) or name in ("depthwise_kernel", "embeddings"):
+    if size < SMALL or isinstance(layer, EIGHT_BITS) or name in ("depthwise_kernel", "embeddings"):
         return False
     if settings.activations is None:
         return True

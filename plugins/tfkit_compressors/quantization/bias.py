@@ -14,8 +14,8 @@ from tfkit.attach.channels import channels_of
 from tfkit.attach.variables import layers_in
 from tfkit.graph import Call, Graph, flattened, keras_type, replaced
 from tfkit.pipeline.sensitivity import rounded
+from tfkit.replay import flat_inputs
 from tfkit_compressors.kernels import NAMES
-from tfkit_compressors.shrinking.observed import flat_inputs
 
 _DENSE = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
 _DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)

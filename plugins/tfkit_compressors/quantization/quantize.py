@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tfkit import Compressed, Data, ParameterError
-from tfkit.formats.conversion import convert, precision
+from tfkit.formats.conversion import convert
 from tfkit.formats.flatbuffer import count_by_type
+from tfkit.formats.precisions import precision
 
 # Rows on which the file is compared with the model.
 _CHECKED = 256

@@ -10,7 +10,7 @@ import keras
 from tfkit.children.four_bits import SMALL
 
 # Layers whose kernels LiteRT has no 4-bit operation for.
-_EIGHT_BITS = (
+EIGHT_BITS = (
     *(keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D, keras.layers.Conv3D),
     *(keras.layers.Conv1DTranspose, keras.layers.Conv2DTranspose, keras.layers.Conv3DTranspose),
 )
@@ -47,4 +47,4 @@ def stored_bits(
 def _has_four(layer: keras.layers.Layer, kernel: keras.Variable, activations: int | None) -> bool:
     if kernel.name == "embeddings":
         return activations is None
-    return kernel.name != "depthwise_kernel" and not isinstance(layer, _EIGHT_BITS)
+    return kernel.name != "depthwise_kernel" and not isinstance(layer, EIGHT_BITS)

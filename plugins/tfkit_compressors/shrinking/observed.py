@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 import numpy as np
 
 from tfkit import Data
-from tfkit.replay import values
+from tfkit.replay import flat_inputs, values
 from tfkit_compressors.shrinking.plan import Plan
 
 
@@ -38,17 +36,3 @@ def observed(plan: Plan, data: Data, rows: int) -> tuple[np.ndarray, np.ndarray]
         np.fmax.at(largest, units, lines.max(axis=1))
     with np.errstate(invalid="ignore"):
         return sums / times, largest
-
-
-def flat_inputs(model: keras.Model, x: Any) -> list[Any]:
-    """Rows as flat tensors in the order of the model's inputs."""
-    named = isinstance(x, dict) and not isinstance(getattr(model, "input", None), dict)
-    flat = [x[tensor.name] for tensor in model.inputs] if named else keras.tree.flatten(x)
-    return [_as_input(tensor, leaf) for tensor, leaf in zip(model.inputs, flat, strict=True)]
-
-
-def _as_input(tensor: Any, leaf: Any) -> Any:
-    array = np.asarray(leaf)
-    if array.ndim == len(tensor.shape) - 1:
-        array = array[..., None]  # as Keras does
-    return keras.ops.convert_to_tensor(array, tensor.dtype)

@@ -10,9 +10,8 @@ import keras
 import numpy as np
 
 from tfkit import Data, VerificationError
-from tfkit.replay import run
+from tfkit.replay import flat_inputs, run
 from tfkit_compressors.shrinking.build import zeroed_weights
-from tfkit_compressors.shrinking.observed import flat_inputs
 from tfkit_compressors.shrinking.plan import Plan
 
 _ROWS = 4

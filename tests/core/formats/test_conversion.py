@@ -9,8 +9,9 @@ from sklearn.datasets import load_digits
 
 import tfkit
 from tfkit import worker
-from tfkit.formats.conversion import PRECISIONS, convert
+from tfkit.formats.conversion import convert
 from tfkit.formats.litert import LiteRT
+from tfkit.formats.precisions import PRECISIONS
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated.*")
 
