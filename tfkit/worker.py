@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
-import select
+import selectors
 import subprocess
 import sys
 import threading
@@ -65,7 +65,7 @@ class Worker:
         try:
             self._process.stdin.write(f"{folder}\n".encode())
             self._process.stdin.flush()
-            if not select.select([self._process.stdout], [], [], timeout)[0]:
+            if not _answers(self._process.stdout, timeout):
                 raise subprocess.TimeoutExpired("worker", timeout)
             return 0 if self._process.stdout.readline() else self._process.wait()
         except BrokenPipeError:
@@ -134,6 +134,13 @@ def close() -> None:
         # After a fork the process is still the parent's.
         if worker.situation["owner"] == os.getpid():
             worker.close()
+
+
+def _answers(pipe: Any, timeout: float) -> bool:
+    """Whether there is something to read, or the other end is closed, within so many seconds."""
+    with selectors.DefaultSelector() as selector:  # select.select takes no file descriptor above 1023
+        selector.register(pipe, selectors.EVENT_READ)
+        return bool(selector.select(timeout))
 
 
 def _situation(environment: dict[str, str]) -> dict[str, Any]:
