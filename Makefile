@@ -5,7 +5,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 
-.PHONY: setup run test lint types docs bench constraints clean
+.PHONY: setup run test test-all lint types docs bench constraints clean
 
 setup: $(STAMP)
 
@@ -21,7 +21,11 @@ run: setup
 	$(BIN)/python recipes/digits.py
 
 test: setup lint types
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder
+
+# With the cases that `test` leaves out, for a nightly run.
+test-all: setup lint types
+	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder -m "nightly or not nightly"
 
 lint: setup
 	$(BIN)/ruff check .

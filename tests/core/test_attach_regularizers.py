@@ -14,7 +14,13 @@ from tfkit.attach.regularizer import RegularizerCallback
 from tfkit.attach.variables import add_regularizer, named_variables, remove_regularizer
 
 
-@pytest.mark.parametrize(("name", "params"), [("l1", {"l1": 0.03}), ("elastic-net", {"l1": 0.02, "l2": 0.05})])
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        pytest.param("l1", {"l1": 0.03}, marks=pytest.mark.nightly),
+        ("elastic-net", {"l1": 0.02, "l2": 0.05}),
+    ],
+)
 def test_an_attached_regularizer_equals_a_built_in_one(name, params):
     built_in = fit(regression(tfkit.create("regularizer", name, **params)), validation_data=(X, Y))
     model = regression()

@@ -177,7 +177,7 @@ def test_a_longer_training_brings_an_arm_into_the_bound(task, tmp_path, no_files
     monkeypatch.setattr(moves, "MOVES", (dataclasses.replace(shrink, ladder=(0.7,)),))
     monkeypatch.setattr(auto, "_PATIENCE", 0)
     monkeypatch.setattr(moves, "space", moves.ladder)  # nothing is left to propose after that one strength
-    found = tfkit.compress(model, "auto", data, max_drop=0.02, time_budget=60, directory=tmp_path)
+    found = tfkit.compress(model, "auto", data, max_drop=0.02, time_budget=600, directory=tmp_path)
     trained = [row for row in found.candidates if row.get("epochs", 0) > 1]
     assert trained, "no arm was trained longer than its first look"
     assert found.table[-1]["kept"]

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tfkit import cli
+
 pytestmark = pytest.mark.slow
 
 RECIPE = Path(__file__).parent / "toy_recipe.py"
@@ -126,10 +128,10 @@ def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
         ("train.strategy=mirored", "did you mean 'mirrored'?"),
     ],
 )
-def test_a_wrong_plugin_is_told_before_anything_is_trained(tmp_path, override, words):
-    process = start(tmp_path, "--set", override)
-    _, err = process.communicate(timeout=100)
-    assert process.returncode == 2
+def test_a_wrong_plugin_is_told_before_anything_is_trained(tmp_path, capsys, override, words):
+    command = ["run", str(RECIPE), "--directory", str(tmp_path), "--set", override]
+    assert cli._run(cli.tfkit, command, False) == 2
+    err = capsys.readouterr().err
     assert words in err
     assert "Traceback" not in err
     assert not list(tmp_path.glob("toy/*"))

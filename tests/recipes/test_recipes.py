@@ -13,7 +13,11 @@ RECIPES = Path(__file__).parent.parent.parent / "recipes"
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "rows"),
-    [("digits", {"float", "float-litert", "int8"}), ("sentiment", {"float"}), ("adult", {"float", "float-litert"})],
+    [
+        ("digits", {"float", "float-litert", "int8"}),
+        ("sentiment", {"float"}),
+        pytest.param("adult", {"float", "float-litert"}, marks=pytest.mark.nightly),
+    ],
 )
 def test_smoke_ends_with_the_table_and_a_model_to_serve(tmp_path, name, rows):
     command = [sys.executable, RECIPES / f"{name}.py", "--smoke"]

@@ -74,7 +74,11 @@ def upstream_int8(model, x, folder):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "branch", [lambda x: keras.ops.where(x > 0, x, x * x), layers.Activation("celu")], ids=["where", "celu"]
+    "branch",
+    [
+        pytest.param(lambda x: keras.ops.where(x > 0, x, x * x), id="where"),
+        pytest.param(layers.Activation("celu"), id="celu", marks=pytest.mark.nightly),
+    ],
 )
 def test_trap_35_int8_of_a_choice_between_two_branches_computes_something_else(branch, tmp_path):
     model = functional((16,), branch)

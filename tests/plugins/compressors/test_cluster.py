@@ -77,8 +77,8 @@ def test_sgd_trains_the_shared_values_by_their_mean_gradient():
 @pytest.mark.parametrize(
     ("optimizer", "compiled"),
     [
-        ("adam", {}),
-        ("adam", {"steps_per_execution": 8}),
+        pytest.param("adam", {}, marks=pytest.mark.nightly),
+        pytest.param("adam", {"steps_per_execution": 8}, marks=pytest.mark.nightly),
         ("adam", {"jit_compile": True, "steps_per_execution": 8}),
         ("adam", {"run_eagerly": True}),
         (keras.optimizers.AdamW(use_ema=True, ema_overwrite_frequency=3), {}),

@@ -59,7 +59,9 @@ def test_features_of_one_shape_by_hand(weighted):
         np.testing.assert_allclose(one, other, atol=3e-6)
 
 
-@pytest.mark.parametrize("options", [{}, {"jit_compile": True, "steps_per_execution": 2}])
+@pytest.mark.parametrize(
+    "options", [pytest.param({}, marks=pytest.mark.nightly), {"jit_compile": True, "steps_per_execution": 2}]
+)
 def test_a_projection_learns_and_is_gone(options):
     teacher, model = cnn(8, 1), cnn(3, 0, dropout=0.2)
     config = {"optimizer": keras.optimizers.SGD(0.1), "loss": model.loss, "jit_compile": False}

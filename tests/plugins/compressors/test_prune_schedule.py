@@ -40,9 +40,9 @@ def expected_zeros(batch, size, *, sparsity, initial=0.0, begin=0, end, frequenc
 @pytest.mark.parametrize(
     "params",
     [
-        {"frequency": 1},
+        pytest.param({"frequency": 1}, marks=pytest.mark.nightly),
         {"frequency": 7},
-        {"frequency": 100},
+        pytest.param({"frequency": 100}, marks=pytest.mark.nightly),
         {"frequency": 5, "begin": 3, "power": 1, "initial_sparsity": 0.3},
         {"frequency": 5, "begin": 2, "end": 17},
     ],

@@ -27,14 +27,18 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+def mostly_nightly(cases, *always):
+    return [each if each in always else pytest.param(each, marks=pytest.mark.nightly) for each in cases]
+
+
+@pytest.mark.parametrize("way", mostly_nightly(WAYS, "eager", "several steps, xla"))
 def test_zeros_are_exact_however_the_step_runs(way):
     model = mlp(**WAYS[way])
     fit(model, prune())
     assert zeros(model) == [256, 80]
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", mostly_nightly(OPTIMIZERS, "average, overwriting", "accumulation"))
 def test_zeros_are_exact_with_any_optimizer(name):
     model = mlp(OPTIMIZERS[name]())
     fit(model, prune(frequency=2))

@@ -27,7 +27,10 @@ def reference():
     return losses(model), model
 
 
-@pytest.mark.parametrize("compiled", [{"steps_per_execution": 8}, {"jit_compile": True}, {"run_eagerly": True}])
+@pytest.mark.parametrize(
+    "compiled",
+    [{"steps_per_execution": 8}, {"jit_compile": True}, pytest.param({"run_eagerly": True}, marks=pytest.mark.nightly)],
+)
 def test_the_callback_trains_the_same_in_every_mode(compiled, reference):
     expected, plain = reference
     model = dense(**compiled)

@@ -24,7 +24,15 @@ def test_weights_below_the_value_become_zero(tmp_path):
     assert made.notes == (f"a sparsity of {overall:.4g} was reached, in single kernels {low:.4g} to {high:.4g}",)
 
 
-@pytest.mark.parametrize("way", [{}, {"run_eagerly": True}, {"steps_per_execution": 8}, {"jit_compile": True}])
+@pytest.mark.parametrize(
+    "way",
+    [
+        {"run_eagerly": True},
+        {"steps_per_execution": 8},
+        pytest.param({}, marks=pytest.mark.nightly),
+        pytest.param({"jit_compile": True}, marks=pytest.mark.nightly),
+    ],
+)
 def test_they_stay_zero_in_a_fit_and_no_new_ones_are_small(way):
     model = mlp(keras.optimizers.Adam(0.01), **way)
     before = kernels(model)
