@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -23,25 +24,32 @@ import keras
 import numpy as np
 
 import tfkit
+from tfkit.data import leaves
 from tfkit.formats.litert import LiteRT
 from tfkit.pipeline.copies import compiled_copy
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "plugins" / "compressors"))
 import architectures
 
+# What each column of the table creates.
 COMPRESSORS = {
-    "prune": {"sparsity": 0.5},
-    "threshold": {"value": 0.02},
-    "shrink": {"ratio": 0.5},
-    "cluster": {"clusters": 8},
-    "low-rank": {"energy": 0.8},
-    "clip": {"value": 0.1},
-    "equalize": {},
-    "distill": {},
-    "qat": {},
-    "quantize": {"calibration": 32},
-    "quantize-4": {"bits": 4, "activations": None},
-    "quantize-dynamic": {"bits": 8, "activations": None},
+    "prune": ("prune", {"sparsity": 0.5}),
+    "threshold": ("threshold", {"value": 0.02}),
+    "shrink": ("shrink", {"ratio": 0.5}),
+    "cluster": ("cluster", {"clusters": 8}),
+    "low-rank": ("low-rank", {"energy": 0.8}),
+    "clip": ("clip", {"value": 0.1}),
+    "equalize": ("equalize", {}),
+    "distill": ("distill", {}),
+    "quantize": ("quantize", {"calibration": 32}),
+    "quantize-dynamic": ("quantize", {"activations": None}),
+    "quantize-float16": ("quantize", {"bits": 16, "activations": None}),
+    "quantize-4": ("quantize", {"bits": 4, "activations": None}),
+    "qat": ("qat", {}),
+    "qat-dynamic": ("qat", {"activations": None}),
+    "tfmot-prune": ("tfmot-prune", {"sparsity": 0.5}),
+    "tfmot-qat": ("tfmot-qat", {"calibration": 32}),
+    "tfmot-cluster": ("tfmot-cluster", {"clusters": 8}),
 }
 # An error relative to the spread of the outputs above which an artifact computes something else.
 FAR = 0.25
@@ -51,6 +59,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default=",".join(architectures.ARCHITECTURES))
     parser.add_argument("--compressors", default=",".join(COMPRESSORS))
+    parser.add_argument("--epochs", type=int, default=0, help="epochs of training")
+    parser.add_argument("--seconds", type=int, default=300, help="a pair that takes longer is stopped")
     parser.add_argument("--json", help="append one line for each pair to this file")
     options = parser.parse_args()
     warnings.simplefilter("ignore")
@@ -58,7 +68,7 @@ def main() -> None:
     for name in options.only.split(","):
         for compressor in options.compressors.split(","):
             begin = time.monotonic()
-            outcome = tried(name, compressor)
+            outcome = stopped_after(options.seconds, name, compressor, options.epochs)
             wrong += outcome.startswith("WRONG")
             seconds = round(time.monotonic() - begin, 1)
             line = {"model": name, "compressor": compressor, "outcome": outcome, "s": seconds}
@@ -70,18 +80,36 @@ def main() -> None:
     sys.exit(1 if wrong else 0)
 
 
-def tried(name: str, compressor: str) -> str:
+def stopped_after(seconds: int, name: str, compressor: str, epochs: int) -> str:
+    signal.signal(signal.SIGALRM, _stop)
+    signal.alarm(seconds)
+    try:
+        return tried(name, compressor, epochs)
+    except TimeoutError:
+        return f"stopped after {seconds} s"
+    finally:
+        signal.alarm(0)
+
+
+def _stop(*_):
+    raise TimeoutError
+
+
+def tried(name: str, compressor: str, epochs: int) -> str:
     model = architectures.built(name)
     x, y = architectures.rows(model)
     data = tfkit.Data((x, y), (x, y), batch_size=8)
     before = [np.array(each) for each in model.get_weights()]
     try:
-        made = tfkit.create("compressor", compressor.split("-4")[0].split("-dyn")[0], **COMPRESSORS[compressor])
+        plugin, params = COMPRESSORS[compressor]
+        made = tfkit.create("compressor", plugin, **params)
         with tempfile.TemporaryDirectory() as folder:
-            done = made.compress(compiled_copy(model), data, epochs=0, directory=Path(folder))
+            done = made.compress(compiled_copy(model), data, epochs=epochs, directory=Path(folder))
             faults = list(found_wrong(done, model, x, Path(folder)))
     except tfkit.TfkitError as error:
         return f"refused: {' '.join(str(error).split())[:160]}"
+    except TimeoutError:
+        raise
     except Exception as error:
         return f"WRONG: {type(error).__name__}: {' '.join(str(error).split())[:300]}"
     if any(not np.array_equal(old, new) for old, new in zip(before, model.get_weights())):
@@ -115,7 +143,7 @@ def relative(expected, got):
 
 
 def outputs(structure):
-    return [np.asarray(each) for each in keras.tree.flatten(structure)]
+    return [np.asarray(each) for each in leaves(structure)]
 
 
 if __name__ == "__main__":

@@ -23,7 +23,6 @@ import keras
 import keras_tuner
 
 import tfkit
-from tfkit.formats.litert import LiteRT
 from tfkit.pipeline.fit import callbacks
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "recipes"))
@@ -57,10 +56,12 @@ def one(recipe: tfkit.Recipe, seed: int, options: Any) -> dict[str, float]:
             target=options.target,
             time_budget=options.budget,
         )
-        row, small, large = done.table[-1], done.artifacts["litert"], done.table[0]["litert_path"]
-        x = data.arrays("test", 1)[0]
+        row, x = done.table[-1], data.arrays("test", 1)[0]
+        # Strings do not go into LiteRT: Keras models are compared then.
+        large = done.table[0]["litert_path"] or source
+        small = done.artifacts.get("litert") or (done.model if large is source else large)
         before, after = tfkit.measure(large, x, repeats=2000), tfkit.measure(small, x, repeats=2000)
-        drop = 100 * (correct(data, LiteRT(large)) - correct(data, LiteRT(small)))
+        drop = 100 * (correct(data, large) - correct(data, small))
     figures = {
         "test accuracy of the source": row["test_metric"] + drop / 100,
         "points lost on the test part": drop,
@@ -85,9 +86,10 @@ def trained(recipe: tfkit.Recipe, data: tfkit.Data, seed: int) -> Any:
     return model
 
 
-def correct(data: tfkit.Data, file: LiteRT) -> float:
-    """The accuracy of a file on the test part."""
-    return float(tfkit.evaluate(file, data, ["accuracy"])["accuracy"])
+def correct(data: tfkit.Data, subject: Any) -> float:
+    """The accuracy of a model or file on the test part."""
+    model = tfkit.load_model(subject) if isinstance(subject, (str, Path)) else subject
+    return float(tfkit.evaluate(model, data, ["accuracy"])["accuracy"])
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 
 from tfkit.data import leaves
 from tfkit.errors import DataError, ModelError, ParameterError
+from tfkit.formats.keras_quantized import weight_values
 from tfkit.latency import percentiles
 from tfkit.models import load_model, require_built
 from tfkit.reasons import reason
@@ -90,7 +91,7 @@ def _measure_keras(model: Any, rows: Any, repeats: int, saved: bytes) -> Measure
     def call() -> None:
         tf.nest.map_structure(lambda tensor: tensor.numpy(), traced(tensors))
 
-    return _measured(*_counts(model.weights), (len(saved), gzipped(saved)), call, repeats)
+    return _measured(*_counts(weight_values(model)), (len(saved), gzipped(saved)), call, repeats)
 
 
 def _measured(

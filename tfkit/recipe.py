@@ -19,7 +19,7 @@ Step = str | tuple[str, Mapping[str, Any]]
 class SearchSection:
     """What `tfkit.search` is given."""
 
-    searcher: Annotated[str, "Name of the searcher."] = "random"
+    searcher: Annotated[str, "Name of the searcher."] = "bayesian"
     objective: Annotated[Any, "What is optimized, as Keras logs it, or (name, 'min' or 'max')."] = "val_accuracy"
     trials: Annotated[int, Ge(1), "Number of trials."] = 10
     epochs: Annotated[int, Ge(1), "Epochs of a trial."] = 5

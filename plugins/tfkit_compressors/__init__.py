@@ -54,15 +54,22 @@ def _smaller_layers() -> Iterator[tfkit.Spec]:
         params=schemas.LowRank,
         examples=({"energy": 0.6}, {}),
     )
+    yield tfkit.Spec(
+        name="trim-vocabulary",
+        summary="Removes the tokens that matter least and their rows: for models that read text or categories.",
+        target="tfkit_compressors.vocabulary.trim:TrimVocabulary",
+        params=schemas.TrimVocabulary,
+        examples=({"keep": 0.5}, {"keep": 0.5, "importance": "taylor"}),
+    )
 
 
 def _fewer_bits() -> Iterator[tfkit.Spec]:
     yield tfkit.Spec(
         name="quantize",
-        summary="Quantizes a trained model to a LiteRT file: int8, int16x8, dynamic-int8, float16 or 4-bit weights.",
+        summary="Quantizes a trained model to a LiteRT file of 16, 8 or 4 bits, or the Keras model itself.",
         target="tfkit_compressors.quantization.quantize:Quantize",
         params=schemas.Quantize,
-        examples=({"calibration": 32},),
+        examples=({"calibration": 32}, {"engine": "keras"}),
     )
     yield tfkit.Spec(
         name="qat",

@@ -84,6 +84,14 @@ class LowRank:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrimVocabulary:
+    keep: Annotated[float, Gt(0), Le(1), "Share of the tokens that stay; with 1 only rows that no token has go."]
+    importance: Annotated[
+        Literal["taylor", "norm", "frequency"], "What tokens are ranked by; those not in the train part go first."
+    ] = "norm"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Equalize:
     exclude: Annotated[tuple[str, ...], "Layers to leave as they are, by name or type."] = ()
 
@@ -103,8 +111,13 @@ class Quantize:
     activations: Annotated[int | None, "Bits of the activations: 8 or 16, None for float; None where bits is 16."] = 8
     calibration: Annotated[int, Ge(1), "Rows of the train part that the ranges of activations are read from."] = 100
     timeout: Annotated[float, Gt(0), "Seconds that the converter may take."] = 600.0
-    exclude: Annotated[tuple[str, ...], "Layers that keep 8 bits where bits is 4, by name or type."] = ()
+    exclude: Annotated[
+        tuple[str, ...], "Layers that keep 8 bits where bits is 4, floats with engine='keras'; by name or type."
+    ] = ()
     bias_correction: Annotated[bool, "Whether biases make up for what rounding the weights adds to the mean."] = False
+    engine: Annotated[
+        Literal["litert", "keras"], "Whether a LiteRT file is written, or the Keras model itself quantized."
+    ] = "litert"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,3 +22,10 @@ def tfkit_searchers() -> Iterator[tfkit.Spec]:
         params=schemas.Random,
         examples=({"objective": "val_loss"}, {"objective": "val_accuracy", "max_trials": 20, "seed": 1}),
     )
+    yield tfkit.Spec(
+        name="bayesian",
+        summary="Where a Gaussian process of the scores so far expects the most improvement.",
+        target="tfkit_searchers.bayesian.oracle:BayesianSearch",
+        params=schemas.Bayesian,
+        examples=({"objective": "val_loss"}, {"objective": "val_accuracy", "num_initial_points": 4, "seed": 1}),
+    )

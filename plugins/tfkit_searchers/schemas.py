@@ -30,3 +30,11 @@ class Grid(Searcher):
 @dataclass(frozen=True, kw_only=True)
 class Random(Searcher):
     max_trials: MaxTrials = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bayesian(Searcher):
+    max_trials: MaxTrials = 10
+    num_initial_points: Annotated[
+        int | None, Gt(0), "Trials spread evenly before scores count; None takes twice the hyperparameters, 6 to 12."
+    ] = None

@@ -10,7 +10,7 @@ def make(**parts):
 
 def test_sections_are_given_as_mappings_and_checked():
     recipe = make(train={"epochs": 3}, search={"trials": 2})
-    assert (recipe.train.epochs, recipe.search.trials, recipe.search.searcher) == (3, 2, "random")
+    assert (recipe.train.epochs, recipe.search.trials, recipe.search.searcher) == (3, 2, "bayesian")
     assert recipe.compress is None
 
 

@@ -33,6 +33,7 @@ def task():
 def no_files(monkeypatch):
     """Leaves the conversions out, which take seconds: candidates are Keras models then."""
     monkeypatch.setattr(moves, "finishes", lambda source: [])
+    monkeypatch.setattr(moves, "finishes_in_keras", list)
     monkeypatch.setattr(auto, "float_litert", lambda *_: None)
 
 

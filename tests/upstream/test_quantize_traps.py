@@ -10,6 +10,7 @@ import tfkit
 from tfkit.formats.conversion import convert
 from tfkit.formats.litert import LiteRT
 from tfkit.pipeline.copies import compiled_copy
+from tfkit_compressors.quantization.quantize import Quantize
 
 # What Keras says of input layers, on every call of Model.quantize.
 pytestmark = pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method:UserWarning")
@@ -88,3 +89,17 @@ def test_trap_35_int8_of_a_choice_between_two_branches_computes_something_else(b
     with pytest.raises(tfkit.VerificationError, match="int8 file does not compute what model 'net' does"):
         convert(model, tmp_path / "ours.tflite", bits=8, activations=8, calibration=x)
     assert not (tmp_path / "ours.tflite").exists()
+
+
+def test_int4_in_groups_of_weights_of_one_sign_computes_something_else():
+    model = functional((128,), layers.Dense(3, name="out"))
+    model.layers[-1].kernel.assign(RNG.uniform(0.5, 1, size=(128, 3)))
+    x = RNG.normal(size=(64, 128)).astype("float32")
+    before = model.predict(x, verbose=0)
+    ours = keras.models.clone_model(model)
+    ours.set_weights(model.get_weights())
+    model.quantize("int4")
+    assert relative_error(model.predict(x, verbose=0), before) > 0.25  # all weights are the smallest one now
+    made = Quantize(bits=4, activations=None, engine="keras")
+    made.compress(ours, tfkit.Data((x, np.zeros((64, 3)))), epochs=0, directory=None)
+    assert relative_error(ours.predict(x, verbose=0), before) < 0.1

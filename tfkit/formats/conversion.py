@@ -261,7 +261,10 @@ def _listed(outputs: Any) -> list[Any]:
 def _advice(named: NamedModel, activations: int | None, text: str) -> str:
     """The way out, at the end of an error's sentence."""
     if any(each.dtype == "string" for each in named.signature.inputs):
-        return "; leave the layers that read text outside, and convert the model that takes their output"
+        return (
+            "; leave the layers that read text outside, and convert the model that takes their output, or have the "
+            "Keras model itself quantized: quantize with engine='keras'"
+        )
     if activations is None or "no kernel" in text:
         return ""
     if _looping(named.keras):

@@ -79,7 +79,7 @@ def search_steps(
         searcher: Gives the strengths.
         seed: The searcher's.
     """
-    installed = moves.installed_moves()
+    installed = moves.installed_moves(source)
     drops = moves.has_dropout(source)
     spaces = [
         ("grid", moves.ladder(installed, target, drops=drops)),
@@ -153,7 +153,7 @@ def _convert_source(search: Search) -> None:
     clock.note("convert", time.monotonic() - begun)
     search.source_row.update(litert_columns(row and {**row, "path": path}))
     unchanged = Arm({}, source)
-    for label, made in moves.finishes(source):
+    for label, made in moves.finishes_in_keras() if path is None else moves.finishes(source):
         if (search.finishes and clock.spent() > _FINISH_BY) or not clock.fits(clock.cost("convert")):
             break
         if search.finish(unchanged, label, made) is not None:
@@ -212,9 +212,7 @@ def _first_look(search: Search, values: moves.Values, start: Arm | None = None) 
     try:
         arm, seconds = timed(lambda: search.trainer.arm(values, start))
         search.clock.note("build", seconds)
-        if search.epochs:
-            search.trainer.train(arm, search.epochs, _look_ends(search, values))
-        measured = search.measure(arm)
+        measured = _looked_at(search, arm)
     except Exception as error:  # as in Search.attempt
         search.refuse(moves.told(values) or "unchanged", error, values)
         return None
@@ -222,6 +220,18 @@ def _first_look(search: Search, values: moves.Values, start: Arm | None = None) 
         return None
     search.arms.append(arm)
     return _score(search, measured)
+
+
+def _looked_at(search: Search, arm: Arm) -> Candidate | None:
+    """Measures a new arm: as it is where that may do, else after the epochs of a first look."""
+    if not search.epochs:
+        return search.measure(arm)
+    if moves.may_need_no_training(arm.values):
+        untrained = search.measure(arm)
+        if untrained is None or untrained.drop <= search.max_drop:
+            return untrained
+    search.trainer.train(arm, search.epochs, _look_ends(search, arm.values))
+    return search.measure(arm)
 
 
 def _look_ends(search: Search, values: moves.Values) -> float:

@@ -19,7 +19,7 @@ from tfkit.pipeline.clock import Clock
 from tfkit.pipeline.copies import compiled_copy, recompiled, saved
 from tfkit.pipeline.front import OBJECTIVES
 from tfkit.pipeline.journal import Journal
-from tfkit.pipeline.moves import Made, Values
+from tfkit.pipeline.moves import Made, Values, changes_the_model
 from tfkit.pipeline.rows import Row, Yardstick, within
 from tfkit.progress import Advance
 from tfkit.protocols import Compressed
@@ -31,7 +31,8 @@ class Candidate:
     """A model that was measured.
 
     Attributes:
-        row: Its row; `keras_path` is where its Keras model lies, without one it is the source.
+        row: Its row; `keras_path` is where its Keras model lies, without one it is the source, and `arm_path` where
+            that of its arm lies if it is another one.
         drop: The loss of the metric against the source.
         arm: What it was made from; None for the source's own float file.
         finish: The step that made the file; None where there is none.
@@ -117,13 +118,12 @@ class Search:
             model = self.trainer.finished(arm, self.clock.ends - self.clock.reserve)
             begun = time.monotonic()
             name, params = made
-            compressor = create("compressor", name, **{**params, **self._time_limit(name)})
-            result = compressor.compress(model, self.trainer.data, epochs=0, directory=attempt.folder)
+            compressor = create("compressor", name, **{**params, **self._time_limit(made)})
+            given = compiled_copy(model) if changes_the_model(made) else model
+            result = compressor.compress(given, self.trainer.data, epochs=0, directory=attempt.folder)
             row = {**self._row(told, result, model), **_about(arm, label, result)}
             self.clock.note("convert", time.monotonic() - begun)
-            if not arm.is_source:
-                row["keras_path"] = str(saved(model, attempt.folder / "model.keras"))
-            attempt.row = row
+            attempt.row = {**row, **_kept_models(attempt.folder, arm, model, result)}
         if attempt.row is None:
             return None
         arm.finished.add(label)
@@ -219,9 +219,10 @@ class Search:
             attempt.row = {**row, **_about(arm, None, Compressed(model)), "path": path, "keras_path": path}
         return None if attempt.row is None else self.keep(attempt.row, arm)
 
-    def _time_limit(self, name: str) -> dict[str, float]:
-        """A limit for compressors that take one: what is left, and a little of the tenth that may be overrun."""
-        if "timeout" not in [each["name"] for each in installed().get("compressor", name).parameters]:
+    def _time_limit(self, made: Made) -> dict[str, float]:
+        """A limit for converters that take one: what is left, and a little of the tenth that may be overrun."""
+        takes = "timeout" in [each["name"] for each in installed().get("compressor", made[0]).parameters]
+        if changes_the_model(made) or not takes:
             return {}
         return {"timeout": min(600.0, max(5.0, self.clock.left() + 0.05 * self.clock.seconds))}
 
@@ -237,6 +238,14 @@ class Attempt:
 
     folder: Path
     row: Row | None = None
+
+
+def _kept_models(folder: Path, arm: Arm, model: Any, result: Compressed) -> Row:
+    """Where an arm's model is kept, and what a compressor made of it where that is a Keras model too."""
+    if not result.artifacts:
+        path = str(saved(result.model, folder / "model.keras"))
+        return {"path": path, "keras_path": path, "arm_path": str(saved(model, folder / "arm.keras"))}
+    return {} if arm.is_source else {"keras_path": str(saved(model, folder / "model.keras"))}
 
 
 def _about(arm: Arm, finish: str | None, result: Compressed) -> Row:

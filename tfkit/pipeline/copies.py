@@ -84,11 +84,23 @@ def _saved_and_loaded(model: Any) -> Any:
         path = Path(folder, "model.keras")
         try:
             model.save(path)
-            return keras.models.load_model(path, compile=False)
+            copied = keras.models.load_model(path, compile=False)
         except (TypeError, ValueError, NotImplementedError) as error:
             raise ModelError(
                 f"model {model.name!r} cannot be copied, since Keras cannot save and load {_why_not(model, error)}"
             ) from error
+    _require_vocabularies(model, copied)
+    return copied
+
+
+def _require_vocabularies(model: Any, copied: Any) -> None:
+    """Raises where a copy has other words: Keras saves them as lines of text, so one with a line break becomes two."""
+    for one, other in zip(model._flatten_layers(), copied._flatten_layers()):
+        if hasattr(one, "get_vocabulary") and one.get_vocabulary() != other.get_vocabulary():
+            raise ModelError(
+                f"model {model.name!r} cannot be copied, since Keras saves the vocabulary of its layer {one.name!r} as "
+                "lines of text, and words in it hold line breaks: give it the words as vocabulary=[…]"
+            )
 
 
 def _why_not(model: Any, error: Exception) -> str:

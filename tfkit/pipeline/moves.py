@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,29 +14,48 @@ Values = Mapping[str, Any]
 Made = tuple[str, dict[str, Any]]
 
 
+# Tokens from which on a vocabulary is worth trimming.
+_WORDS = 500
+
+
 @dataclass(frozen=True)
 class Move:
     """One compressor as the search uses it.
 
     Attributes:
         compressor: Its plugin's name; a move whose plugin is not installed is left out.
+        strength: The hyperparameter that its ladder is of.
         place: "before" the training, which then heals what it cut, or "after", as what training would undo.
         ladder: Strengths of the first look, in the order in which they are tried.
         declare: Declares its hyperparameters; gets KerasTuner's `hp` and the target.
         step: The step for some values, None where they leave it out.
+        suits: Whether a source has what it changes.
     """
 
     compressor: str
+    strength: str
     place: Literal["before", "after"]
     ladder: tuple[float, ...]
     declare: Callable[[Any, str], None]
     step: Callable[[Values], Made | None]
+    suits: Callable[[Any], bool] = lambda source: True
 
 
 def _declare_shrink(hp: Any, target: str) -> None:
     hp.Float("shrink", 0.0, 0.9, step=0.05, default=0.5)
     # The time of a convolution goes in steps of the width of the kernels that compute it.
     hp.Choice("multiple_of", [8, 16, 4] if target == "latency" else [1, 4, 8])
+
+
+def _trim(values: Values) -> Made | None:
+    keep = values.get("vocabulary", 1.0)
+    return ("trim-vocabulary", {"keep": keep}) if keep < 1 else None
+
+
+def _has_vocabulary(source: Any) -> bool:
+    """Whether words take room: a few categories do not."""
+    sizes = (each.vocabulary_size() for each in source._flatten_layers() if hasattr(each, "vocabulary_size"))
+    return max(sizes, default=0) >= _WORDS
 
 
 def _shrink(values: Values) -> Made | None:
@@ -61,9 +80,19 @@ def _cluster(values: Values) -> Made | None:
 
 
 MOVES: tuple[Move, ...] = (
-    Move("shrink", "before", (0.5, 0.3, 0.7), _declare_shrink, _shrink),
+    Move(
+        "trim-vocabulary",
+        "vocabulary",
+        "before",
+        (0.2, 0.33, 0.1),
+        lambda hp, target: hp.Choice("vocabulary", [1.0, 0.5, 0.33, 0.2, 0.15, 0.1], ordered=True),
+        _trim,
+        _has_vocabulary,
+    ),
+    Move("shrink", "shrink", "before", (0.5, 0.3, 0.7), _declare_shrink, _shrink),
     Move(
         "low-rank",
+        "low_rank",
         "before",
         (0.9, 0.95, 0.8),
         lambda hp, target: hp.Choice("low_rank", [1.0, 0.95, 0.9, 0.8], ordered=True),
@@ -71,14 +100,14 @@ MOVES: tuple[Move, ...] = (
     ),
     Move(
         "prune",
+        "prune",
         "after",
         (0.5, 0.75, 0.9),
         lambda hp, target: hp.Choice("prune", [0.0, 0.5, 0.75], ordered=True),
         _prune,
     ),
-    Move("cluster", "after", (32, 16), lambda hp, target: hp.Choice("cluster", [0, 32, 16]), _cluster),
+    Move("cluster", "cluster", "after", (32, 16), lambda hp, target: hp.Choice("cluster", [0, 32, 16]), _cluster),
 )
-_STRENGTHS = {"shrink": "shrink", "low-rank": "low_rank", "prune": "prune", "cluster": "cluster"}
 
 # How a model becomes a file, the likeliest winner first: what a file of fewer bits loses is seen at once.
 _FINISHES: tuple[Made, ...] = (
@@ -90,12 +119,17 @@ _FINISHES: tuple[Made, ...] = (
 )
 
 
+# And how a model that LiteRT does not take becomes a smaller Keras model, as one that reads strings.
+_IN_KERAS: tuple[Made, ...] = tuple(
+    ("quantize", {"engine": "keras", "bits": bits, "activations": None}) for bits in (8, 4)
+)
+
 _DROPOUT = {0.0: "without dropout", 0.5: "half its dropout"}
 
 
-def installed_moves() -> tuple[Move, ...]:
-    """The moves whose compressors are installed."""
-    return tuple(move for move in MOVES if is_installed(move.compressor))
+def installed_moves(source: Any) -> tuple[Move, ...]:
+    """The moves whose compressors are installed and that change something in a source."""
+    return tuple(move for move in MOVES if is_installed(move.compressor) and move.suits(source))
 
 
 def space(moves: tuple[Move, ...], target: str, *, drops: bool = False) -> Any:
@@ -128,7 +162,7 @@ def ladder(moves: tuple[Move, ...], target: str, *, drops: bool = False) -> Any:
 
     found = keras_tuner.HyperParameters()
     if moves:
-        found.Choice(_STRENGTHS[moves[0].compressor], list(moves[0].ladder), ordered=False)
+        found.Choice(moves[0].strength, list(moves[0].ladder), ordered=False)
         if moves[0].compressor == "shrink":
             found.Fixed("multiple_of", 8 if target == "latency" else 1)
     if drops:
@@ -159,6 +193,11 @@ def steps(values: Values, place: str) -> list[Made]:
     return found[::-1] if place == "before" and values.get("low_rank_first") else found
 
 
+def may_need_no_training(values: Values) -> bool:
+    """Whether what was done is nothing but leaving words out: what is left is what was trained already."""
+    return [name for name, _ in [*steps(values, "before"), *steps(values, "after")]] == ["trim-vocabulary"]
+
+
 def told(values: Values) -> str:
     """The values in words, for the table.
 
@@ -181,9 +220,23 @@ def finishes(source: Any) -> list[tuple[str, Made]]:
     """
     from tfkit.graph import has_graph
 
+    corrected = {"bias_correction": True} if has_graph(source) else {}
+    return _labelled((name, {**params, **(corrected if params["bits"] == 4 else {})}) for name, params in _FINISHES)
+
+
+def finishes_in_keras() -> list[tuple[str, Made]]:
+    """The ways to a quantized Keras model that are installed, each with its label."""
+    return _labelled(_IN_KERAS)
+
+
+def changes_the_model(made: Made) -> bool:
+    """Whether a way changes the model that it is given, instead of writing a file."""
+    return made in _IN_KERAS
+
+
+def _labelled(ways: Iterable[Made]) -> list[tuple[str, Made]]:
     found = []
-    for name, params in _FINISHES:
-        params = {**params, **({"bias_correction": True} if params["bits"] == 4 and has_graph(source) else {})}
+    for name, params in ways:
         try:
             compressor = create("compressor", name, **params)
         except TfkitError:  # not installed, or it knows no such pair

@@ -144,6 +144,8 @@ def _nearly(search: Search) -> list[Candidate]:
 
 
 def _takes_qat(candidate: Candidate) -> bool:
-    """Whether its arm was trained, which the source is not, and its weights are of 4 or 8 bits."""
+    """Whether its arm was trained, which the source is not, and its file has weights of 4 or 8 bits."""
     arm, finish = candidate.arm, candidate.finish
-    return arm is not None and bool(arm.epoch_seconds) and finish is not None and finish[1].get("bits") in (4, 8)
+    if arm is None or not arm.epoch_seconds or finish is None or moves.changes_the_model(finish):
+        return False
+    return finish[1].get("bits") in (4, 8)

@@ -13,6 +13,8 @@ from tfkit.pipeline.copies import recompiled
 from tfkit.pipeline.rows import Row, litert_columns
 from tfkit.progress import say
 
+_NEEDED = ("path", "keras_path", "arm_path")
+
 
 def restore(search: Search) -> None:
     """Takes over what the journal holds: candidates whose files are there still, and their arms with their weights.
@@ -26,9 +28,9 @@ def restore(search: Search) -> None:
     search.rows.append(first)
     search.clock.reserve = 1.0 + 1.2 * first["seconds"]
     arms: dict[str, Arm] = {}
-    ways = dict(moves.finishes(search.yardstick.source))
+    ways = dict([*moves.finishes(search.yardstick.source), *moves.finishes_in_keras()])
     for row in rest:
-        if "error" not in row and not all(Path(row[key]).exists() for key in ("path", "keras_path") if key in row):
+        if "error" not in row and not all(Path(row[key]).exists() for key in _NEEDED if key in row):
             continue
         search.rows.append(row)
         if "error" not in row:
@@ -65,5 +67,6 @@ def _trained_on(search: Search, arm: Arm) -> bool:
     if moves.steps(arm.values, "after"):
         return False
     last = [each.row for each in search.found if each.arm is arm and each.row["epochs"] == arm.epochs]
-    arm.model = recompiled(load_model(Path(last[-1]["keras_path"])), search.yardstick.source)
+    path = Path(last[-1].get("arm_path") or last[-1]["keras_path"])
+    arm.model = recompiled(load_model(path), search.yardstick.source)
     return True

@@ -21,7 +21,7 @@ from tfkit.recipe import Step, step_name
 Row = dict[str, Any]
 
 # Columns that are paths.
-PATHS = ("path", "keras_path", "litert_path")
+PATHS = ("path", "keras_path", "arm_path", "litert_path")
 
 _CONFIDENCE = 0.95
 # Fewer than evaluate's thousand: a row is measured for every step and every candidate.

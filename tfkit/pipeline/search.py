@@ -49,7 +49,7 @@ def search(
     build: Build,
     data: Data,
     *,
-    searcher: Step = "random",
+    searcher: Step = "bayesian",
     objective: Any,
     trials: int | None = 10,
     epochs: int = 1,

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tfkit.data import Data
+from tfkit.errors import ModelError
 from tfkit.registry import Plugin
 from tfkit.testing.examples import Example, make, require, workable
 from tfkit.testing.folders import files, lasting_folder
 from tfkit.testing.tiny import (
     CLASSES,
     carried,
+    category_classifier,
+    category_data,
     classifier,
     data,
     fit,
@@ -33,6 +37,7 @@ class Run:
         plugin: The plugin.
         made: What it gave.
         model: The model that it was given.
+        data: What it was trained on.
         inside: The files in the directory that it was given.
         beside: The files that it wrote elsewhere in the working folder.
     """
@@ -40,6 +45,7 @@ class Run:
     plugin: Plugin
     made: Compressed
     model: Any
+    data: Data
     inside: tuple[Path, ...]
     beside: tuple[Path, ...]
 
@@ -50,9 +56,9 @@ def result_predicts(plugin: Plugin) -> None:
 
     from tfkit.protocols import Compressed
 
-    sample = data().sample(5)
     for example in workable(plugin):
-        made = _run(plugin, example, epochs=1).made
+        run = _run(plugin, example, epochs=1)
+        made, sample = run.made, run.data.sample(5)
         require(isinstance(made, Compressed), f"compress() gives a {type(made).__name__}, not a tfkit.Compressed")
         require(made.model is not None or made.artifacts, f"{dict(example)} gives neither a model nor an artifact")
         for label, predict in _predictors(made):
@@ -100,11 +106,21 @@ _runs: dict[tuple[int, str, int], Run] = {}
 def _run(plugin: Plugin, example: Example, epochs: int) -> Run:
     key = (id(plugin), repr(example), epochs)
     if key not in _runs:
-        directory, model, before = lasting_folder(), classifier(), set(files(Path.cwd()))
-        made = make(plugin, example).compress(model, data(), epochs=epochs, directory=directory)
+        directory, before = lasting_folder(), set(files(Path.cwd()))
+        model, rows, made = _compressed(make(plugin, example), epochs, directory)
         beside = tuple(path for path in files(Path.cwd()) if path not in before)
-        _runs[key] = Run(plugin, made, model, tuple(files(directory)), beside)
+        _runs[key] = Run(plugin, made, model, rows, tuple(files(directory)), beside)
     return _runs[key]
+
+
+def _compressed(compressor: Any, epochs: int, directory: Path) -> tuple[Any, Data, Compressed]:
+    """The model that it was given, its data, and what it made; a model of categories where it refuses the first."""
+    model, rows = classifier(), data()
+    try:
+        return model, rows, compressor.compress(model, rows, epochs=epochs, directory=directory)
+    except ModelError:
+        model, rows = category_classifier(), category_data()
+        return model, rows, compressor.compress(model, rows, epochs=epochs, directory=directory)
 
 
 def _predictors(made: Compressed) -> Iterator[tuple[str, Any]]:

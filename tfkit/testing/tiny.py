@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import keras
     import numpy as np
 
-FEATURES, CLASSES = 4, 3
+FEATURES, CLASSES, CATEGORIES = 4, 3, 8
 
 
 def classifier(run_eagerly: bool = False) -> keras.Model:
@@ -32,6 +32,33 @@ def classifier(run_eagerly: bool = False) -> keras.Model:
     model.compile(keras.optimizers.SGD(0.1), loss, metrics=metrics, run_eagerly=run_eagerly)
     model.optimizer.build(model.trainable_variables)
     return model
+
+
+def category_classifier() -> keras.Model:
+    """A compiled classifier of 4 categories, the numbers from 0 to 7, into 3 classes: it looks them up and embeds them.
+
+    For parts that have nothing to do in `classifier`, which has no vocabulary.
+    """
+    import keras
+
+    start = keras.initializers.RandomUniform(seed=1)
+    model = keras.Sequential([keras.Input((FEATURES,), dtype="int64", name="features")])
+    model.add(keras.layers.IntegerLookup(vocabulary=list(range(CATEGORIES))))
+    model.add(keras.layers.Embedding(CATEGORIES + 1, 4, embeddings_initializer=start))
+    model.add(keras.layers.Flatten())
+    model.add(keras.layers.Dense(CLASSES, "softmax", kernel_initializer=keras.initializers.GlorotUniform(seed=2)))
+    model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def category_data() -> Data:
+    """32 rows to train on and 16 to validate on, for `category_classifier`."""
+    import numpy as np
+
+    x = np.random.default_rng(0).integers(CATEGORIES, size=(48, FEATURES))
+    y = x.sum(axis=1) % CLASSES
+    return Data((x[:32], y[:32]), validation=(x[32:], y[32:]), batch_size=8)
 
 
 def data() -> Data:

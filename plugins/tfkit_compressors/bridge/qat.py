@@ -117,6 +117,9 @@ def _culprit(bridge: Bridge, text: str) -> str:
     nested = [each for each in bridge.legacy.layers if isinstance(each, tfmot.tf_keras().Model)]
     if nested:
         return f"the nested model {nested[0].name!r}"
+    whole = [each for each in bridge.model.inputs if not each.dtype.startswith("float")]
+    if whole:
+        return f"the input {whole[0].name!r}, since it quantizes what comes in and that is {whole[0].dtype}"
     return f"model {bridge.model.name!r}: {reason(ValueError(text))}"
 
 

@@ -28,11 +28,13 @@ class Bridge:
         model: The Keras 3 model.
         legacy: The tf_keras model that computes the same.
         layers: Each layer with weights, with its names (see `Find`); a shared one once.
+        variables: For each of these the names of its twin's variables, in the order of the layer's weights.
     """
 
     model: Any
     legacy: Any
     layers: tuple[tuple[Any, tuple[str, ...]], ...]
+    variables: tuple[tuple[str, ...], ...]
 
     def bring_back(self, trained: Any) -> None:
         """Sets the Keras 3 model's weights to those of a tf_keras model: the twin, or a clone of it.
@@ -40,8 +42,8 @@ class Bridge:
         Args:
             trained: A tf_keras model with the twin's layers, by name.
         """
-        for layer, path in self.layers:
-            layer.set_weights(_find(trained, path).get_weights())
+        for (layer, path), names in zip(self.layers, self.variables):
+            layer.set_weights(_ordered(_find(trained, path), names))
 
 
 def to_tf_keras(model: Any, sample: Any = None) -> Bridge:
@@ -67,9 +69,11 @@ def to_tf_keras(model: Any, sample: Any = None) -> Bridge:
     """
     replay = _Replay()
     legacy = replay.model(require_built(model), ())
-    bridge = Bridge(model, legacy, tuple(replay.layers))
-    for layer, path in bridge.layers:
-        _to_twin(layer, _find(legacy, path))
+    twins = [_find(legacy, path) for _, path in replay.layers]
+    for (layer, _), made in zip(replay.layers, twins):
+        _to_twin(layer, made)
+    variables = tuple(tuple(each.name for each in made.weights) for made in twins)
+    bridge = Bridge(model, legacy, tuple(replay.layers), variables)
     require_same_outputs(model, legacy, sample)
     return bridge
 
@@ -125,6 +129,15 @@ def _find(legacy: Any, path: tuple[str, ...]) -> Any:
     for name in path:
         legacy = legacy.get_layer(name)
     return legacy
+
+
+def _ordered(layer: Any, names: tuple[str, ...]) -> list[Any]:
+    """The weights of a tf_keras layer in the order of these names, where it has them; in its own where not.
+
+    What TFMOT's clustering leaves of an attention layer has its kernels before its biases.
+    """
+    values = {each.name: each.numpy() for each in layer.weights}
+    return [values[name] for name in names] if sorted(values) == sorted(names) else layer.get_weights()
 
 
 def _to_twin(layer: Any, legacy: Any) -> None:

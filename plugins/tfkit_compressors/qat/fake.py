@@ -12,6 +12,7 @@ from keras.src.backend.common.stateless_scope import get_stateless_scope
 
 from tfkit import graph
 from tfkit.attach.methods import remove_from_method, replace_method
+from tfkit_compressors.qat.attention import query_factor, unscaled
 from tfkit_compressors.qat.frozen import Frozen
 from tfkit_compressors.qat.plan import Fold, planned
 from tfkit_compressors.qat.sites import QuantizedOperation
@@ -42,7 +43,8 @@ class FakeQuantization:
         self.model = model
         self.settings = settings
         self.kernels = chosen(model, settings, own)
-        sites, self._folds = planned(model) if settings.activations == 8 else ([], [])
+        tables = {id(each.layer) for each in self.kernels}
+        sites, self._folds = planned(model, tables) if settings.activations == 8 else ([], [])
         self._operations = [QuantizedOperation(site, model.distribute_strategy) for site in sites]
         self._frozen: Frozen | None = None
 
@@ -98,20 +100,27 @@ class FakeQuantization:
 
     @contextlib.contextmanager
     def exported(self) -> Iterator[None]:
-        """The baked model with constant ranges, as a converter can read them; only computes, not training."""
-        for each in self._operations:
-            each.freeze()
-        self._frozen = Frozen(self.kernels, self._folds)
+        """The baked model with constant ranges, as a converter can read them; only computes, not training.
+
+        Projections of queries give what attention multiplies them to, so that nothing lies between two products.
+        """
+        operations = {id(each.operation): each for each in self._operations}
+        found = {key: query_factor(each.operation) for key, each in operations.items()}
+        queries = {key: query for key, query in found.items() if query is not None}
+        factors = {id(projection): factor for projection, factor in queries.values()}
+        self._frozen = Frozen(self.kernels, self._folds, list(queries.values()))
         bodies = self._frozen.bodies()
-        for each in self._operations:
-            each.body = bodies.get(id(each.operation))
+        for key, each in operations.items():
+            each.freeze(factors.get(key, 1.0))
+            each.body = bodies.get(key)
         try:
-            with self.installed():
+            with self.installed(), unscaled([operations[key].operation for key in queries]):
                 yield
         finally:
             self._frozen = None
             for each in self._operations:
                 each.body = None
+                each.thaw()
 
     def _set(self, *, follows: bool, quantizes: bool) -> None:
         for each in self._operations:

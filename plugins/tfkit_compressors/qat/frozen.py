@@ -1,4 +1,4 @@
-"""What an export computes in the place of layers: BatchNormalization folded, scales where LiteRT reads them."""
+"""What an export computes in the place of layers: products and folds in the form that LiteRT has integers for."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfkit_compressors.qat.plan import Fold
+from tfkit_compressors.qat.products import Matrix, as_product, matrix, reshaped
 from tfkit_compressors.qat.weights import Kernel
 
 Body = Callable[[Any], Any]
@@ -43,6 +44,11 @@ class Constant:
         """A dense layer's kernel as that of a 1x1 convolution."""
         return self._told(self.value[None, None])
 
+    def as_matrix(self, found: Matrix) -> Any:
+        """The value as a matrix; it has no ends by channel that are told."""
+        value = found.of(self.value)
+        return tf.constant(value) if self._bits is None else self._told(value)
+
     @property
     def is_told_by_channel(self) -> bool:
         """Whether channels have ends that are told."""
@@ -63,24 +69,29 @@ class Frozen:
     Args:
         kernels: The baked kernels.
         folds: The BatchNormalization layers that are folded into the layer before them.
+        factors: Pairs of a layer and what its kernel and bias are multiplied with.
     """
 
-    def __init__(self, kernels: Sequence[Kernel], folds: Sequence[Fold]) -> None:
+    def __init__(
+        self, kernels: Sequence[Kernel], folds: Sequence[Fold], factors: Sequence[tuple[Any, float]] = ()
+    ) -> None:
         self._kernels = kernels
         self._folds = {id(fold.layer): fold for fold in folds}
         self._affine = {id(fold.layer): _affine(fold.norm) for fold in folds}
+        self._scaled = [*(fold.layer for fold in folds), *(layer for layer, _ in factors)]
+        self._scales = {key: scale for key, (scale, _) in self._affine.items()}
+        self._scales.update((id(layer), np.float32(factor)) for layer, factor in factors)
 
     @cached_property
     def constants(self) -> dict[int, tuple[keras.Variable, Constant]]:
         """The variables that have other values than their own, and these, by the variable's id."""
         found = {id(each.variable): (each.variable, self._constant(each)) for each in self._kernels}
-        for fold in self._folds.values():
-            kernel, scale = fold.layer.kernel, self._scale(fold.layer)
-            # One that is not fake-quantized is scaled too; the converter gives it 8 bits.
-            found.setdefault(id(kernel), (kernel, Constant(kernel.numpy() * scale)))
-            if fold.layer.use_bias:
-                bias = fold.layer.bias
-                found[id(bias)] = (bias, Constant(bias.numpy() * self._affine[id(fold.layer)][0]))
+        for layer in self._scaled:
+            # A kernel that is not fake-quantized is scaled too; the converter gives it 8 bits.
+            kernel, bias = layer.kernel, layer.bias
+            found.setdefault(id(kernel), (kernel, Constant(kernel.numpy() * self._scale(layer))))
+            if bias is not None:
+                found[id(bias)] = (bias, Constant(bias.numpy() * self._scales[id(layer)]))
         return found
 
     def values(self) -> list[tuple[keras.Variable, Any]]:
@@ -93,9 +104,11 @@ class Frozen:
         for key, fold in self._folds.items():
             found[key] = self._shifted(fold.layer)
         for kernel in self._kernels:
-            constant = self.constants[id(kernel.variable)][1]
-            if type(kernel.layer) is keras.layers.Dense and constant.is_told_by_channel:
+            constant, form = self.constants[id(kernel.variable)][1], matrix(kernel.layer)
+            if form is not None and constant.is_told_by_channel:
                 found[id(kernel.layer)] = self._as_convolution(kernel.layer, constant)
+            elif form is not None:
+                found[id(kernel.layer)] = self._as_product(kernel.layer, constant, form)
         return found
 
     def _constant(self, kernel: Kernel) -> Constant:
@@ -105,30 +118,38 @@ class Frozen:
         return Constant(value * scale, grid.bits, grid.limits(value) * np.abs(scale))
 
     def _scale(self, layer: Any) -> Any:
-        """What a folded BatchNormalization multiplies a layer's kernel with."""
-        if id(layer) not in self._affine:
+        """What a layer's kernel is multiplied with, by a folded BatchNormalization as a rule."""
+        scale = self._scales.get(id(layer))
+        if scale is None:
             return np.float32(1.0)
-        scale = self._affine[id(layer)][0]
         return scale.reshape(layer.kernel.shape[-2:]) if isinstance(layer, keras.layers.DepthwiseConv2D) else scale
 
     def _shifted(self, layer: Any) -> Body:
         call, shift = type(layer).call, self._affine[id(layer)][1]
         return lambda inputs: call(layer, inputs) + shift
 
+    def _as_product(self, layer: Any, constant: Constant, form: Matrix) -> Body:
+        return as_product(layer, form, lambda: constant.as_matrix(form), self._addends(layer))
+
     def _as_convolution(self, layer: Any, constant: Constant) -> Body:
         """Of a dense layer itself the converter takes no scales of channels that are told."""
-        shift = self._affine[id(layer)][1] if id(layer) in self._affine else None
-        features, units = constant.value.shape
+        addends, (features, units) = self._addends(layer), constant.value.shape
 
         def body(inputs: Any) -> Any:
             images = tf.reshape(inputs, [-1, 1, 1, features])
             outputs = tf.nn.conv2d(images, constant.as_filter(), 1, "VALID")
-            for addend in (layer.bias if layer.use_bias else None, shift):
-                outputs = outputs if addend is None else outputs + addend
-            outputs = tf.reshape(outputs, [-1, *inputs.shape[1:-1], units])
+            for addend in addends:
+                outputs = outputs + addend
+            outputs = reshaped(outputs, inputs, len(inputs.shape) - 1, (units,))
             return outputs if layer.activation is None else layer.activation(outputs)
 
         return body
+
+    def _addends(self, layer: Any) -> list[Any]:
+        """What is added to a layer's product: its bias, and the shift of a folded BatchNormalization."""
+        bias = None if layer.bias is None else layer.bias.numpy() * self._scales.get(id(layer), np.float32(1.0))
+        shift = self._affine[id(layer)][1] if id(layer) in self._affine else None
+        return [each for each in (bias, shift) if each is not None]
 
 
 def _identity(inputs: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ import keras
 
 from tfkit import graph
 from tfkit.errors import ModelError
+from tfkit_compressors.qat.attention import PROJECTING, has_own_scores
 
 _CONVOLUTIONS = (
     keras.layers.Conv1D,
@@ -25,8 +26,6 @@ _CONVOLUTIONS = (
 )
 # Layers that multiply with a kernel.
 WEIGHTED = (keras.layers.Dense, keras.layers.EinsumDense, *_CONVOLUTIONS)
-# Layers whose softmax is a layer of its own only where the scores are asked for.
-ATTENTION = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
 # Into these LiteRT folds the BatchNormalization after them.
 _FOLDING = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 # Operations and layers whose output has the scale of their input in LiteRT, by the names of their types.
@@ -55,6 +54,8 @@ class Site:
         before: Whether what its activation function takes is quantized.
         between: Whether what lies between the two convolutions of a separable one is.
         outputs: How many outputs are quantized; 0 for none.
+        scores: Whether the scores of attention that it computes itself are, and their softmax.
+        table: Whether its output comes out of a quantized table, and so is on a grid.
     """
 
     operation: Any
@@ -62,6 +63,8 @@ class Site:
     before: bool = False
     between: bool = False
     outputs: int = 0
+    scores: bool = False
+    table: bool = False
 
 
 @dataclass(frozen=True)
@@ -77,11 +80,12 @@ class Fold:
     norm: Any
 
 
-def planned(model: keras.Model) -> tuple[list[Site], list[Fold]]:
+def planned(model: keras.Model, quantized: Collection[int] = ()) -> tuple[list[Site], list[Fold]]:
     """The sites of a model's graph, and its folds.
 
     Args:
         model: A built Functional or Sequential model, nested ones too.
+        quantized: Ids of the layers whose kernels are quantized: what is looked up in a quantized table is so already.
 
     Raises:
         ModelError: It is a subclassed model, whose graph cannot be seen, or it has recurrent layers.
@@ -101,7 +105,7 @@ def planned(model: keras.Model) -> tuple[list[Site], list[Fold]]:
             "activations=None or 16, or build it as keras.Model(inputs, outputs)"
         )
     _refuse_recurrent(model)
-    plan = _Plan(graph.flattened(model))
+    plan = _Plan(graph.flattened(model), quantized)
     return list(plan.sites()), plan.folds
 
 
@@ -114,8 +118,9 @@ def fused_activation(operation: Any) -> bool:
 class _Plan:
     """A graph with its consumers."""
 
-    def __init__(self, flat: graph.Graph) -> None:
+    def __init__(self, flat: graph.Graph, quantized: Collection[int]) -> None:
         self._graph = flat
+        self._tables = frozenset(quantized)
         self._calls: dict[int, list[Any]] = {}
         for call in flat.calls:
             self._calls.setdefault(id(call.operation), []).append(call)
@@ -133,9 +138,12 @@ class _Plan:
 
     def _site(self, operation: Any, calls: list[Any]) -> Site:
         positions = sorted({position for call in calls for position in self._raw_inputs(call)})
+        if isinstance(operation, keras.layers.Embedding) and id(operation) in self._tables:
+            return Site(operation, table=True)
         outputs = 0 if all(self._is_fused(call) for call in calls) else len(calls[0].outputs)
         before = isinstance(operation, WEIGHTED) and not fused_activation(operation)
-        return Site(operation, tuple(positions), before, _is_separable(operation), outputs)
+        scores = has_own_scores(operation)
+        return Site(operation, tuple(positions), before, _is_separable(operation), outputs, scores)
 
     def _raw_inputs(self, call: Any) -> Iterator[int]:
         if not isinstance(call.operation, WEIGHTED) and _kind(call.operation) not in _ARITHMETIC:
@@ -196,9 +204,10 @@ def _inside(operation: Any) -> Iterator[Site]:
     for layer in operation._flatten_layers(include_self=False):
         if isinstance(layer, WEIGHTED):
             yield Site(layer, (0,), not fused_activation(layer), _is_separable(layer), 1)
-        # The converter computes what follows a softmax in integers, since it knows what a softmax gives.
-        elif isinstance(layer, (keras.layers.Softmax, *ATTENTION)):
-            yield Site(layer, outputs=1)
+        elif isinstance(layer, keras.layers.Softmax):
+            yield Site(layer, (0,), outputs=1)
+        elif isinstance(layer, PROJECTING) or has_own_scores(layer):
+            yield Site(layer, outputs=1, scores=has_own_scores(layer))
 
 
 def _refuse_recurrent(model: keras.Model) -> None:

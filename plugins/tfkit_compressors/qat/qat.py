@@ -39,8 +39,10 @@ class QuantizationAwareTraining:
     The layers stay the model's own: a model of any nesting trains, with the optimizer, loss, metrics and
     training step that it has. Weights of 8 or 4 bits are symmetric, with a scale for each output channel;
     activations of 8 bits are quantized after each operation, with ranges that follow their moving
-    least and greatest values, and not inside what LiteRT fuses (BatchNormalization, ReLU). 16-bit activations
-    are not simulated, since they change the outputs by some 1e-4.
+    least and greatest values, and not inside what LiteRT fuses (BatchNormalization, ReLU). Of attention the scores
+    and their softmax are quantized too, except masked ones: these, the inside of a LayerNormalization and the sums of
+    an AdditiveAttention are computed in float, in the file as in the model. 16-bit activations are not simulated,
+    since they change the outputs by some 1e-4.
 
     With 4 bits, kernels of fewer than 1024 values and those of operations without 4-bit weights in LiteRT keep 8:
     depthwise, transposed and 3-D convolutions, embeddings, and with 8-bit activations all but Dense and Conv2D.

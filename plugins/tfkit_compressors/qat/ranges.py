@@ -49,9 +49,10 @@ class Range:
         low, high = self._limits[0], self._limits[1]
         return _fake(tensor, low, tf.where(high > low, high, low + 1.0))
 
-    def frozen(self) -> Fixed:
-        """The same with its values as constants, for an export."""
-        return Fixed(*self.limits)
+    def frozen(self, factor: float = 1.0) -> Fixed:
+        """The same with its values as constants, for an export, and multiplied with a positive factor."""
+        low, high = self.limits
+        return Fixed(low * factor, high * factor)
 
 
 class Fixed:
@@ -77,9 +78,10 @@ class Fixed:
         quantized = tf.quantization.fake_quant_with_min_max_args(tf.cast(tensor, "float32"), low, high, num_bits=_BITS)
         return tf.cast(quantized, tensor.dtype)
 
-    def frozen(self) -> Fixed:
-        """Itself."""
-        return self
+    def frozen(self, factor: float = 1.0) -> Fixed:
+        """Itself, or its values multiplied with a positive factor."""
+        low, high = self.limits
+        return Fixed(low * factor, high * factor)
 
 
 # What LiteRT's 8-bit operations give out, by the name of the activation.

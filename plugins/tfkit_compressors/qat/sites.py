@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tfkit.attach.methods import remove_from_method, replace_method
-from tfkit_compressors.qat.plan import ATTENTION, Site
-from tfkit_compressors.qat.ranges import Fixed, Range, is_float, output_range
+from tfkit_compressors.qat.attention import PROJECTING, applied, dot_product, spelled_out
+from tfkit_compressors.qat.plan import Site
+from tfkit_compressors.qat.ranges import OUTPUTS, Fixed, Range, is_float, output_range
 
 # The operation's own `call`.
 Own = Callable[..., Any]
+# The attribute that notes of a tensor that it is quantized.
+_GRID = "_tfkit_grid"
+# Of the weights of attention.
+_WEIGHTS = Fixed(*OUTPUTS["softmax"])
+
+
+@dataclass(frozen=True)
+class _Grids:
+    """What is quantized at an operation, and between which values; the names are those of `Site`."""
+
+    inputs: Mapping[int, Range | Fixed]
+    before: Range | Fixed | None
+    between: Range | Fixed | None
+    scores: Range | Fixed | None
+    outputs: Sequence[Range | Fixed]
+
+    def frozen(self, factor: float) -> _Grids:
+        """The same as constants, the outputs' multiplied with a factor."""
+        before, between, scores = (each and each.frozen() for each in (self.before, self.between, self.scores))
+        inputs = {position: each.frozen() for position, each in self.inputs.items()}
+        return _Grids(inputs, before, between, scores, [each.frozen(factor) for each in self.outputs])
 
 
 class QuantizedOperation:
@@ -36,43 +60,65 @@ class QuantizedOperation:
         self.quantizes = True
         self.body: Any = None
         self._site = site
-        self._inputs: dict[int, Range | Fixed] = {position: Range(strategy) for position in site.inputs}
-        self._before: Range | Fixed | None = Range(strategy) if site.before else None
-        self._between: Range | Fixed | None = Range(strategy) if site.between else None
-        self._outputs = [output_range(site.operation, strategy) for _ in range(site.outputs)]
+        self._live = self._grids = _Grids(
+            inputs={position: Range(strategy) for position in site.inputs},
+            before=Range(strategy) if site.before else None,
+            between=Range(strategy) if site.between else None,
+            scores=Range(strategy) if site.scores else None,
+            outputs=[output_range(site.operation, strategy) for _ in range(site.outputs)],
+        )
 
     @property
     def score_step(self) -> float:
         """The quantization step of the scores that its softmax or sigmoid takes; 0.0 where it has none."""
-        if self._before is None or not any(isinstance(each, Fixed) for each in self._outputs):
+        grids = self._live
+        if grids.before is None or not any(isinstance(each, Fixed) for each in grids.outputs):
             return 0.0
-        low, high = self._before.limits
+        low, high = grids.before.limits
         return (high - low) / 255
 
     def install(self) -> None:
         """Puts this in the place of the operation's `call`."""
         replace_method(self.operation, "call", self._call)
+        if self._applies_scores:
+            replace_method(self.operation, "_apply_scores", self._apply_scores)
 
     def remove(self) -> None:
         """Takes it out again."""
         remove_from_method(self.operation, "call", self._call)
+        if self._applies_scores:
+            remove_from_method(self.operation, "_apply_scores", self._apply_scores)
 
-    def freeze(self) -> None:
-        """Makes constants of the ranges."""
-        self._inputs = {position: each.frozen() for position, each in self._inputs.items()}
-        self._before, self._between = (each and each.frozen() for each in (self._before, self._between))
-        self._outputs = [each.frozen() for each in self._outputs]
+    def freeze(self, factor: float = 1.0) -> None:
+        """Makes constants of the ranges, until `thaw`.
+
+        Args:
+            factor: What the operation's outputs are multiplied with meanwhile.
+        """
+        self._grids = self._live.frozen(factor)
+
+    def thaw(self) -> None:
+        """Has the ranges again that can follow."""
+        self._grids = self._live
+
+    @property
+    def _applies_scores(self) -> bool:
+        return self._grids.scores is not None and isinstance(self.operation, keras.layers.Layer)
 
     def _call(self, own: Own, *args: Any, **kwargs: Any) -> Any:
-        outputs = self._activated(own, *self._quantized_inputs(args), **kwargs)
-        ranges = iter(self._outputs)
+        # A masked score is far below all others: no grid has both, and LiteRT computes that softmax in float.
+        is_masked = isinstance(self.operation, keras.layers.Softmax) and kwargs.get("mask") is not None
+        outputs = self._activated(own, *(args if is_masked else self._quantized_inputs(args)), **kwargs)
+        if self._site.table:
+            return _on_a_grid(outputs)
+        ranges = iter(self._grids.outputs)
         return keras.tree.map_structure(lambda each: self._through(next(ranges, None), each), outputs)
 
     def _quantized_inputs(self, args: Any) -> Any:
-        if not self._inputs:
+        if not self._grids.inputs:
             return args
         positions = iter(_positions(args))
-        return keras.tree.map_structure(lambda leaf: self._through(self._inputs.get(next(positions)), leaf), args)
+        return keras.tree.map_structure(lambda leaf: self._through(self._grids.inputs.get(next(positions)), leaf), args)
 
     def _activated(self, own: Own, *args: Any, **kwargs: Any) -> Any:
         if not self._site.before:
@@ -80,7 +126,7 @@ class QuantizedOperation:
         activation = self.operation.activation
         self.operation.activation = None
         try:
-            return activation(self._through(self._before, self._computed(own, *args, **kwargs)))
+            return activation(self._through(self._grids.before, self._computed(own, *args, **kwargs)))
         finally:
             self.operation.activation = activation
 
@@ -89,9 +135,18 @@ class QuantizedOperation:
             return self.body(*args)
         if self._site.between:
             return self._separable(*args)
-        if isinstance(self.operation, ATTENTION) and not kwargs.get("return_attention_scores"):
-            return own(*args, **{**kwargs, "return_attention_scores": True})[0]
+        if isinstance(self.operation, PROJECTING):
+            return spelled_out(self.operation, own, *args, **kwargs)
+        if self._grids.scores is not None and not self._applies_scores:
+            return dot_product(self.operation, self._through_attention, *args, **kwargs)
         return own(*args, **kwargs)
+
+    def _apply_scores(self, own: Own, *args: Any, **kwargs: Any) -> Any:
+        return applied(self.operation, self._through_attention, *args, **kwargs)
+
+    @property
+    def _through_attention(self) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+        return partial(self._through, self._grids.scores), partial(self._through, _WEIGHTS)
 
     def _separable(self, inputs: Any) -> Any:
         layer = self.operation
@@ -104,17 +159,24 @@ class QuantizedOperation:
             dilation_rate=layer.dilation_rate,
             **shape,
         )
-        outputs = keras.ops.conv(self._through(self._between, between), layer.pointwise_kernel, **shape)
+        outputs = keras.ops.conv(self._through(self._grids.between, between), layer.pointwise_kernel, **shape)
         if layer.use_bias:
             outputs = keras.ops.add(outputs, _spread(layer.bias, outputs, layer.data_format))
         return outputs if layer.activation is None else layer.activation(outputs)
 
     def _through(self, limits: Range | Fixed | None, tensor: Any) -> Any:
-        if limits is None or not is_float(tensor):
+        # A second grid on one tensor would be the converter's for the tensor, and the first one its scale for a bias.
+        if limits is None or not is_float(tensor) or hasattr(tensor, _GRID):
             return tensor
         if self.follows:
             limits.follow(tensor)
-        return _with_logits(limits(tensor), tensor) if self.quantizes else tensor
+        return _on_a_grid(_with_logits(limits(tensor) if self.quantizes else tf.identity(tensor), tensor))
+
+
+def _on_a_grid(tensor: Any) -> Any:
+    """The tensor, with a note that it is quantized."""
+    setattr(tensor, _GRID, True)
+    return tensor
 
 
 def _with_logits(quantized: Any, tensor: Any) -> Any:

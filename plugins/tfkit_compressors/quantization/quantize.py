@@ -1,27 +1,35 @@
-"""Quantization after training, to a LiteRT file."""
+"""Quantization after training, to a LiteRT file or inside the Keras model."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tfkit import Compressed, Data, ParameterError
+from tfkit.data import leaves
 from tfkit.formats.conversion import convert
 from tfkit.formats.flatbuffer import count_by_type
-from tfkit.formats.precisions import precision
+from tfkit.formats.precisions import OF_KERAS, precision
+from tfkit.models import require_built
+from tfkit.pipeline.copies import recompiled
+from tfkit.pipeline.predictions import predict
 
 # Rows on which the file is compared with the model.
 _CHECKED = 256
 
 
-class Quantize:
-    """Quantizes a trained model to a LiteRT file; no training.
+# Parameters that Keras's engine has no use for, and what they are when they are not given.
+_OF_LITERT = {"calibration": 100, "timeout": 600.0, "bias_correction": False}
 
-    There are, by (bits, activations):
+
+class Quantize:
+    """Quantizes a trained model to a LiteRT file, or inside the Keras model; no training.
+
+    There are for LiteRT, by (bits, activations):
 
     - (8, 8), "int8": weights and activations in 8-bit integers, for CPUs, microcontrollers and NPUs.
     - (8, 16), "int16x8": 16-bit activations, for models that 8 bits are too coarse for; slower on CPUs.
@@ -34,20 +42,29 @@ class Quantize:
     The file takes and gives what the model does, float32 as a rule: it replaces the float file
     without a change in the program that calls it. It is compared with the model before it is there.
 
+    With engine="keras" the dense layers and embeddings of the model itself are quantized by `Model.quantize`, other
+    layers stay in float: the way for models that read text, which LiteRT does not run. The file gets smaller, and
+    nothing faster. There are (8, None), "keras-int8-weights"; (4, None), "keras-int4"; (8, 8), "keras-int8", and
+    (4, 8), "keras-int8x4", where what dense layers read is rounded to 8 bits while they run. The model is compared
+    with the float one, and with itself once saved and loaded.
+
     Args:
         bits: Bits of the weights.
         activations: Bits of the activations, None for float.
         calibration: Rows of the train part from which the ranges of activations are read; drawn from the
             data's seed, the first ones where the part is a dataset.
         timeout: Seconds that the converter, in a process of its own, may take.
-        exclude: Layers whose kernels keep 8 bits where `bits` is 4, by name or type.
+        exclude: Layers whose kernels keep 8 bits where `bits` is 4, by name or type; with Keras's engine layers that
+            stay in float.
         bias_correction: Whether the biases of the file make up for the shift that rounding the weights causes in the
             mean of each channel, measured on the calibration rows; for Functional and Sequential models. It helps
             where steps are coarse, as with 4 bits, and kernels are small.
+        engine: "litert" writes a file; "keras" quantizes the model, without calibration, timeout and
+            bias_correction.
 
     Raises:
-        ParameterError: There is no such pair of bits and activations, `exclude` comes with other bits than 4, or
-            `bias_correction` with 16.
+        ParameterError: There is no such pair of bits and activations, `exclude` comes with other bits than 4,
+            `bias_correction` with 16, or what LiteRT alone has with Keras's engine.
         ModuleNotFoundError: 4 bits, and ai-edge-quantizer is not installed.
 
     Example:
@@ -64,20 +81,14 @@ class Quantize:
         timeout: float = 600.0,
         exclude: Sequence[str] = (),
         bias_correction: bool = False,
+        engine: Literal["litert", "keras"] = "litert",
     ) -> None:
-        self.label = precision(bits, activations)
-        if exclude and bits != 4:
-            raise ParameterError(
-                f"the parameter 'exclude' of compressor 'quantize' must be empty where bits is not 4, since "
-                f"TensorFlow's converter quantizes a model as a whole; got {tuple(exclude)!r} with bits={bits}"
-            )
-        if bias_correction and bits == 16:
-            raise ParameterError(
-                "the parameter 'bias_correction' of compressor 'quantize' must be False where bits is 16, since "
-                "float16 weights shift nothing; got True"
-            )
-        if bits == 4 and importlib.util.find_spec("ai_edge_quantizer") is None:
-            raise ModuleNotFoundError("No module named 'ai_edge_quantizer'", name="ai_edge_quantizer")
+        given = {"calibration": calibration, "timeout": timeout, "bias_correction": bias_correction}
+        if engine == "keras":
+            self.label = _keras_label(bits, activations, given)
+        else:
+            self.label = _litert_label(bits, activations, exclude, bias_correction)
+        self.engine = engine
         self.bits = bits
         self.activations = activations
         self.calibration = calibration
@@ -86,20 +97,24 @@ class Quantize:
         self.bias_correction = bias_correction
 
     def compress(self, model: Any, data: Data, *, epochs: int, directory: Path) -> Compressed:
-        """Converts the model; see `tfkit.Compressor`.
+        """Converts or changes the model; see `tfkit.Compressor`.
 
         Args:
-            model: A built Keras model; it stays as it is.
+            model: A built Keras model; for LiteRT it stays as it is, Keras's engine changes it.
             data: The train part calibrates, the validation part checks (train where there is none).
             epochs: Of no effect.
             directory: Where the file goes, named after the precision.
 
         Raises:
             DataError: The data's rows are not what the model takes.
-            ModelError: The model is subclassed and `bias_correction` asked for.
+            ModelError: The model is subclassed where its layers have to be known, for Keras's engine and
+                `bias_correction`, or has none that Keras can quantize.
             ConversionError: The converter refuses the model, crashes or takes too long.
-            VerificationError: The file computes something else than the model.
+            VerificationError: The file, or the quantized model, computes something else than the model.
         """
+        return self._in_keras(model, data) if self.engine == "keras" else self._to_litert(model, data, directory)
+
+    def _to_litert(self, model: Any, data: Data, directory: Path) -> Compressed:
         made = convert(
             model,
             directory / f"{self.label}.tflite",
@@ -112,6 +127,18 @@ class Quantize:
             during=self._corrected(model, data) if self.bias_correction else contextlib.nullcontext,
         )
         return Compressed(artifacts={"litert": made.path}, notes=(str(made.fidelity), *self._stored(made.path)))
+
+    def _in_keras(self, model: Any, data: Data) -> Compressed:
+        from tfkit_compressors.quantization.keras_engine import quantize_layers, require_near
+
+        rows = data.drawn(data.choosing, _CHECKED)
+        expected = leaves(predict(require_built(model), rows))
+        notes = quantize_layers(model, bits=self.bits, activations=self.activations, exclude=self.exclude)
+        if model.compiled:
+            # What was built for the float weights would be saved, and not load.
+            recompiled(model, model).optimizer.build(model.trainable_variables)
+        found = require_near(model, expected, rows)
+        return Compressed(model, notes=(str(found), *notes))
 
     def _corrected(self, model: Any, data: Data) -> Callable[[], contextlib.AbstractContextManager[None]]:
         from tfkit.attach.variables import layers_named
@@ -128,3 +155,30 @@ class Quantize:
             return ()
         counts = count_by_type(path.read_bytes())
         return ("weights by type: " + ", ".join(f"{count} {name}" for name, count in counts.items()),)
+
+
+def _litert_label(bits: int, activations: int | None, exclude: Sequence[str], bias_correction: bool) -> str:
+    label = precision(bits, activations)
+    if exclude and bits != 4:
+        raise ParameterError(
+            f"the parameter 'exclude' of compressor 'quantize' must be empty where bits is not 4, since "
+            f"TensorFlow's converter quantizes a model as a whole; got {tuple(exclude)!r} with bits={bits}"
+        )
+    if bias_correction and bits == 16:
+        raise ParameterError(
+            "the parameter 'bias_correction' of compressor 'quantize' must be False where bits is 16, since "
+            "float16 weights shift nothing; got True"
+        )
+    if bits == 4 and importlib.util.find_spec("ai_edge_quantizer") is None:
+        raise ModuleNotFoundError("No module named 'ai_edge_quantizer'", name="ai_edge_quantizer")
+    return label
+
+
+def _keras_label(bits: int, activations: int | None, given: Mapping[str, Any]) -> str:
+    for name, default in _OF_LITERT.items():
+        if given[name] != default:
+            raise ParameterError(
+                f"the parameter {name!r} of compressor 'quantize' is for engine='litert' alone; got {given[name]!r} "
+                "with engine='keras'"
+            )
+    return precision(bits, activations, OF_KERAS)

@@ -109,6 +109,25 @@ def test_tfmot_cluster_leaves_so_many_values(epochs):
     assert [len(np.unique(each.numpy())) for each in kernels] == [4, 4, 4]
 
 
+def test_tfmot_cluster_brings_attention_back_weight_by_weight():
+    """TFMOT leaves its kernels before its biases."""
+    series = keras.Input((4, 6))
+    attention = layers.MultiHeadAttention(2, 6, name="attention")
+    model = keras.Model(series, layers.Dense(3, name="out")(layers.Flatten()(attention(series, series))))
+    for bias in (each for each in model.weights if each.name == "bias"):
+        bias.assign(RNG.normal(size=bias.shape))
+    before = {each.path: each.numpy() for each in model.weights}
+    data = tfkit.Data((X[:96].reshape(-1, 4, 27)[..., :6], Y[:96]))
+    tfkit.create("compressor", "tfmot-cluster", clusters=4).compress(model, data, epochs=0, directory=None)
+    for weight in model.weights:
+        value, was = weight.numpy(), before[weight.path]
+        if weight.name == "bias":
+            np.testing.assert_array_equal(value, was)
+        else:
+            assert len(np.unique(value)) == 4
+            assert np.corrcoef(value.reshape(-1), was.reshape(-1))[0, 1] > 0.8
+
+
 @pytest.fixture(scope="module")
 def trained():
     model = cnn(keras.optimizers.Adam(0.01))
@@ -201,4 +220,15 @@ def test_what_tfmot_refuses_is_named(name, inner, match, tmp_path):
     params = {"sparsity": 0.5} if name == "tfmot-prune" else {}
     with pytest.raises(tfkit.ModelError, match=rf"TFMOT's {API[name]} refuses (the )?{match}") as caught:
         compress(name, tail(*inner), 1, tmp_path, **params)
+    assert "\n" not in str(caught.value)
+
+
+def test_tfmot_qat_refuses_ids_by_the_name_of_the_input(tmp_path):
+    ids = keras.Input((4,), dtype="int32", name="ids")
+    model = keras.Model(ids, layers.Dense(3)(layers.Flatten()(layers.Embedding(9, 2)(ids))), name="net")
+    data = tfkit.Data((RNG.integers(0, 9, (96, 4)), Y[:96]))
+    with pytest.raises(
+        tfkit.ModelError, match=r"quantize_model refuses the input 'ids', .* that is int32; comp"
+    ) as caught:
+        tfkit.create("compressor", "tfmot-qat").compress(model, data, epochs=0, directory=tmp_path)
     assert "\n" not in str(caught.value)

@@ -4,7 +4,7 @@ import keras_tuner
 
 import tfkit
 
-NAMES = ("grid", "random")
+NAMES = ("grid", "random", "bayesian")
 
 
 def mixed():
