@@ -178,6 +178,7 @@ print(json.dumps([run(None, True), run(tf.distribute.MirroredStrategy(["CPU:0", 
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_under_a_mirrored_strategy():
     done = subprocess.run([sys.executable, "-c", MIRRORED], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -27,6 +27,7 @@ def model():
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_what_plugins_provide_is_found_in_a_fresh_process(tmp_path):
     """A metric, a schedule and a regularizer of tfkit's; the fresh process imports tfkit.models alone."""
     keras.utils.set_random_seed(0)

@@ -1,6 +1,7 @@
 """The automatic search on a model that reads strings, which LiteRT does not take: Keras models all the way."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 import tensorflow as tf
 
 import tfkit
-from tfkit.pipeline import auto, moves
+from tfkit.pipeline import auto, moves, restored
+from tfkit.pipeline.arms import Arm
+from tfkit.pipeline.candidates import Candidate
 
 pytestmark = pytest.mark.slow
 
@@ -62,4 +65,33 @@ def test_words_go_and_weights_get_fewer_bits_and_the_next_call_goes_on(task, tmp
 def test_a_few_categories_are_no_vocabulary_to_trim():
     lookup = keras.layers.StringLookup(vocabulary=WORDS[:40])
     model = keras.Sequential([keras.Input((2,), dtype="string"), lookup, keras.layers.Embedding(41, 4)])
-    assert "trim-vocabulary" not in {move.compressor for move in moves.installed_moves(model)}
+    assert "trim-vocabulary" not in {move.compressor for move in moves.installed_moves(model, None)}
+
+
+def test_a_vocabulary_that_stays_leaves_the_ladder_to_shrink():
+    texts = np.array([["word1"], ["word2"]], dtype=object)
+    lookup = keras.layers.StringLookup(vocabulary=WORDS, output_mode="one_hot")
+    inputs, numbers = keras.Input((1,), dtype="string"), keras.Input((3,))
+    joined = keras.layers.Concatenate()([lookup(inputs), numbers])
+    model = keras.Model([inputs, numbers], keras.layers.Dense(1)(keras.layers.Dense(4)(joined)))
+    data = tfkit.Data(((texts, np.zeros((2, 3), "float32")), np.zeros(2)))
+    assert moves.installed_moves(model, data)[0].compressor == "shrink"
+
+
+def test_a_layer_that_calls_a_number_its_vocabulary_size_is_no_lookup():
+    class Positions(keras.layers.Layer):
+        vocabulary_size = 5000
+
+    model = keras.Sequential([keras.Input((2,)), Positions(), keras.layers.Dense(1)])
+    assert moves.installed_moves(model, None)[0].compressor == "shrink"
+
+
+@pytest.mark.parametrize(("epochs", "drop", "known"), [(0, 0.2, False), (0, 0.01, True), (1, 0.2, True)])
+def test_what_was_stopped_before_its_training_is_looked_at_again(epochs, drop, known):
+    values = {"vocabulary": 0.2}
+    arm = Arm(values, None)
+    found = Candidate({"settings": values, "epochs": epochs}, drop, arm)
+    search = SimpleNamespace(found=[found], rows=[], epochs=1, max_drop=0.05)
+    assert (auto._known(search, values) is found) == known
+    arm.epochs, arm.drops = epochs, [(epochs, drop)]
+    assert restored._awaits_training(search, arm) != known

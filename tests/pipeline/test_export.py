@@ -265,6 +265,7 @@ def test_a_model_that_gives_nan_is_not_exported(tmp_path):
     assert contents(tmp_path) == []
 
 
+@pytest.mark.nightly
 def test_without_a_sample_one_random_row_warms_up(tmp_path):
     model = keras.Sequential([keras.Input((2,), name="point"), layers.Dense(1)])
     made = export(model, tmp_path)

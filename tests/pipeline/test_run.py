@@ -76,9 +76,9 @@ def test_a_second_run_redoes_nothing(uninterrupted):
     assert "going on" in err
 
 
-def test_killed_in_every_stage_it_ends_with_the_same_metrics(uninterrupted, tmp_path):
+def test_killed_in_long_stages_it_ends_with_the_same_metrics(uninterrupted, tmp_path):
     started = {}
-    for count in range(len(STAGES)):
+    for count in (1, 2, 4, 5):  # in search, train, compress and export
         process = start(tmp_path)
         stop_when(tmp_path, process, count)
         if process.poll() is not None:

@@ -14,7 +14,7 @@ RECIPES = Path(__file__).parent.parent.parent / "recipes"
 @pytest.mark.parametrize(
     ("name", "rows"),
     [
-        ("digits", {"float", "float-litert", "int8"}),
+        pytest.param("digits", {"float", "float-litert", "int8"}, marks=pytest.mark.nightly),  # make run is longer
         ("sentiment", {"float"}),
         pytest.param("adult", {"float", "float-litert"}, marks=pytest.mark.nightly),
     ],

@@ -40,6 +40,7 @@ from tfkit.recipe import Step
 
 _SECONDS = 600.0
 _LOCK = "compress.lock"
+_FLOAT = "float LiteRT"
 # Shares of the budget by which a phase has ended.
 _FINISH_BY, _EXPLORE_BY = 0.3, 0.2
 # First looks in a row that may bring nothing better.
@@ -79,7 +80,7 @@ def search_steps(
         searcher: Gives the strengths.
         seed: The searcher's.
     """
-    installed = moves.installed_moves(source)
+    installed = moves.installed_moves(source, data.without_test())
     drops = moves.has_dropout(source)
     spaces = [
         ("grid", moves.ladder(installed, target, drops=drops)),
@@ -136,29 +137,37 @@ def _measure_source(search: Search) -> None:
 
 def _finish_source(search: Search) -> None:
     """The source as a file in every way there is: no training, one conversion each."""
-    if not search.arms and not search.finishes and search.clock.fits(search.clock.cost("convert")):
+    if not search.arms and search.clock.fits(search.clock.cost("convert")):
         _convert_source(search)
     if not search.finishes:
         search.clock.forget("convert", search.clock.cost("row"))  # from here on models are measured as they are
 
 
 def _convert_source(search: Search) -> None:
+    """Makes what earlier calls have not made."""
     clock, source = search.clock, search.yardstick.source
-    begun = time.monotonic()
+    tried = {row["step"] for row in search.rows}
+    has_file = _FLOAT in tried or _has_float_file(search)
+    unchanged = Arm({}, source)
+    for label, made in moves.finishes(source) if has_file else moves.finishes_in_keras():
+        if (search.finishes and clock.spent() > _FINISH_BY) or not clock.fits(clock.cost("convert")):
+            break
+        if label not in tried and search.finish(unchanged, label, made) is not None:
+            search.finishes.append((label, made))
+    search.sort_finishes()
+
+
+def _has_float_file(search: Search) -> bool:
+    """Converts the source as it is, and measures that; False where it is refused."""
+    source, begun = search.yardstick.source, time.monotonic()
     path = float_litert(source, search.folder / "source.tflite", search.yardstick.data)
     row = None
     if path is not None:
-        row = search.yardstick.row("float LiteRT", path, model=source)
+        row = search.yardstick.row(_FLOAT, path, model=source)
         search.keep({**row, "format": "litert", "path": str(path), "epochs": 0})
-    clock.note("convert", time.monotonic() - begun)
+    search.clock.note("convert", time.monotonic() - begun)
     search.source_row.update(litert_columns(row and {**row, "path": path}))
-    unchanged = Arm({}, source)
-    for label, made in moves.finishes_in_keras() if path is None else moves.finishes(source):
-        if (search.finishes and clock.spent() > _FINISH_BY) or not clock.fits(clock.cost("convert")):
-            break
-        if search.finish(unchanged, label, made) is not None:
-            search.finishes.append((label, made))
-    search.sort_finishes()
+    return row is not None
 
 
 def _explore(search: Search, proposals: Proposals) -> None:
@@ -191,9 +200,14 @@ def _proposed(search: Search, proposals: Proposals) -> bool:
 
 def _known(search: Search, values: moves.Values) -> Candidate | Row | None:
     """What an earlier call made of that strength: the first candidate, or a refusal; None where it is new."""
-    candidates = (each for each in search.found if each.row.get("settings") == values and each.arm is not None)
+    candidates = (each for each in search.found if each.row.get("settings") == values and _is_looked_at(search, each))
     refused = (row for row in search.rows if "error" in row and row.get("settings") == values)
     return next(candidates, None) or next(refused, None)
+
+
+def _is_looked_at(search: Search, found: Candidate) -> bool:
+    """Whether a candidate is what a first look ends with, and not what it may begin with."""
+    return found.arm is not None and (not search.epochs or bool(found.row["epochs"]) or found.drop <= search.max_drop)
 
 
 def _time_to_explore(search: Search) -> bool:

@@ -244,7 +244,8 @@ def _kept_models(folder: Path, arm: Arm, model: Any, result: Compressed) -> Row:
     """Where an arm's model is kept, and what a compressor made of it where that is a Keras model too."""
     if not result.artifacts:
         path = str(saved(result.model, folder / "model.keras"))
-        return {"path": path, "keras_path": path, "arm_path": str(saved(model, folder / "arm.keras"))}
+        kept = {} if arm.is_source else {"arm_path": str(saved(model, folder / "arm.keras"))}
+        return {"path": path, "keras_path": path, **kept}
     return {} if arm.is_source else {"keras_path": str(saved(model, folder / "model.keras"))}
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
+from tfkit.data import Data
 from tfkit.errors import TfkitError
 from tfkit.factory import create
+from tfkit.pipeline.copies import compiled_copy
 from tfkit.pipeline.steps import is_installed
 
 Values = Mapping[str, Any]
@@ -29,7 +32,7 @@ class Move:
         ladder: Strengths of the first look, in the order in which they are tried.
         declare: Declares its hyperparameters; gets KerasTuner's `hp` and the target.
         step: The step for some values, None where they leave it out.
-        suits: Whether a source has what it changes.
+        suits: Whether a source, trained on some data, has what it changes.
     """
 
     compressor: str
@@ -38,7 +41,7 @@ class Move:
     ladder: tuple[float, ...]
     declare: Callable[[Any, str], None]
     step: Callable[[Values], Made | None]
-    suits: Callable[[Any], bool] = lambda source: True
+    suits: Callable[[Any, Data], bool] = lambda source, data: True
 
 
 def _declare_shrink(hp: Any, target: str) -> None:
@@ -52,10 +55,20 @@ def _trim(values: Values) -> Made | None:
     return ("trim-vocabulary", {"keep": keep}) if keep < 1 else None
 
 
-def _has_vocabulary(source: Any) -> bool:
-    """Whether words take room: a few categories do not."""
-    sizes = (each.vocabulary_size() for each in source._flatten_layers() if hasattr(each, "vocabulary_size"))
-    return max(sizes, default=0) >= _WORDS
+def _can_trim(source: Any, data: Data) -> bool:
+    """Whether words take room, which a few categories do not, and may go."""
+    import keras
+
+    kinds = (keras.layers.TextVectorization, keras.layers.StringLookup, keras.layers.IntegerLookup)
+    sizes = (each.vocabulary_size() for each in source._flatten_layers() if isinstance(each, kinds))
+    if max(sizes, default=0) < _WORDS:
+        return False
+    try:
+        trim = create("compressor", "trim-vocabulary", keep=1.0)
+        trim.compress(compiled_copy(source), data, epochs=0, directory=Path())
+    except TfkitError:
+        return False
+    return True
 
 
 def _shrink(values: Values) -> Made | None:
@@ -87,7 +100,7 @@ MOVES: tuple[Move, ...] = (
         (0.2, 0.33, 0.1),
         lambda hp, target: hp.Choice("vocabulary", [1.0, 0.5, 0.33, 0.2, 0.15, 0.1], ordered=True),
         _trim,
-        _has_vocabulary,
+        _can_trim,
     ),
     Move("shrink", "shrink", "before", (0.5, 0.3, 0.7), _declare_shrink, _shrink),
     Move(
@@ -124,16 +137,17 @@ _IN_KERAS: tuple[Made, ...] = tuple(
     ("quantize", {"engine": "keras", "bits": bits, "activations": None}) for bits in (8, 4)
 )
 
+_LOW_RANK_FIRST = ("trim-vocabulary", "low-rank", "shrink")
 _DROPOUT = {0.0: "without dropout", 0.5: "half its dropout"}
 
 
-def installed_moves(source: Any) -> tuple[Move, ...]:
-    """The moves whose compressors are installed and that change something in a source."""
-    return tuple(move for move in MOVES if is_installed(move.compressor) and move.suits(source))
+def installed_moves(source: Any, data: Data) -> tuple[Move, ...]:
+    """The moves whose compressors are installed and that can change something in a source, which stays as it is."""
+    return tuple(move for move in MOVES if is_installed(move.compressor) and move.suits(source, data))
 
 
 def space(moves: tuple[Move, ...], target: str, *, drops: bool = False) -> Any:
-    """KerasTuner's HyperParameters of all moves together, and of the order of the first two.
+    """KerasTuner's HyperParameters of all moves together, and of the order of shrink and low-rank.
 
     Args:
         moves: Those that are installed.
@@ -145,7 +159,7 @@ def space(moves: tuple[Move, ...], target: str, *, drops: bool = False) -> Any:
     found = keras_tuner.HyperParameters()
     for move in moves:
         move.declare(found, target)
-    if sum(move.place == "before" for move in moves) > 1:
+    if {"shrink", "low-rank"} <= {move.compressor for move in moves}:
         found.Choice("low_rank_first", [False, True])
     if drops:
         found.Choice("dropout", [0.0, 0.5, 1.0])
@@ -190,7 +204,9 @@ def steps(values: Values, place: str) -> list[Made]:
         [('low-rank', {'energy': 0.9}), ('shrink', {'ratio': 0.5, 'multiple_of': 1})]
     """
     found = [made for move in MOVES if move.place == place and (made := move.step(values)) is not None]
-    return found[::-1] if place == "before" and values.get("low_rank_first") else found
+    if place == "before" and values.get("low_rank_first"):
+        found.sort(key=lambda each: _LOW_RANK_FIRST.index(each[0]))
+    return found
 
 
 def may_need_no_training(values: Values) -> bool:

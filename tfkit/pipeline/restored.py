@@ -25,7 +25,7 @@ def restore(search: Search) -> None:
         search: A search that has measured nothing.
     """
     first, *rest = search.journal.rows
-    search.rows.append(first)
+    search.rows.append({**litert_columns(None), **first})
     search.clock.reserve = 1.0 + 1.2 * first["seconds"]
     arms: dict[str, Arm] = {}
     ways = dict([*moves.finishes(search.yardstick.source), *moves.finishes_in_keras()])
@@ -36,9 +36,10 @@ def restore(search: Search) -> None:
         if "error" not in row:
             _take(search, row, arms, ways)
     unchanged = arms.pop("{}", None)
-    search.finishes.extend((label, ways[label]) for label in (unchanged.finished if unchanged else ()) if label in ways)
+    made = unchanged.finished if unchanged else set()
+    search.finishes.extend((label, way) for label, way in ways.items() if label in made)
     search.sort_finishes()
-    search.arms.extend(arm for arm in arms.values() if _trained_on(search, arm))
+    search.arms.extend(arm for arm in arms.values() if not _awaits_training(search, arm) and _trained_on(search, arm))
     say(f"compress: goes on after {len(search.rows) - 1} candidates of an earlier call")
 
 
@@ -60,6 +61,11 @@ def _take(search: Search, row: Row, arms: dict[str, Arm], ways: dict[str, Any]) 
     if not arm.drops or arm.drops[-1][0] < arm.epochs:
         arm.drops.append((arm.epochs, found.drop))
         arm.cost = row[search.cost]
+
+
+def _awaits_training(search: Search, arm: Arm) -> bool:
+    """Whether it was measured before its training, loses too much, and then the search was stopped."""
+    return bool(search.epochs) and not arm.epochs and arm.drop > search.max_drop
 
 
 def _trained_on(search: Search, arm: Arm) -> bool:

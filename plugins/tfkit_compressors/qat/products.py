@@ -51,7 +51,11 @@ def matrix(layer: Any) -> Matrix | None:
 
 
 def _of_einsum(layer: Any) -> Matrix | None:
-    inputs, kernel, outputs = layer.equation.replace("...", "").replace("->", ",").split(",")
+    inputs, kernel, outputs = layer.equation.replace("->", ",").split(",")
+    if "..." in layer.equation:
+        if not (inputs.startswith("...") and outputs.startswith("...")):
+            return None
+        inputs, outputs = inputs[3:], outputs[3:]
     summed = "".join(letter for letter in inputs if letter in kernel)
     kept = inputs.removesuffix(summed)
     made = outputs.removeprefix(kept)

@@ -32,7 +32,7 @@ def quantize_layers(
     are quantized, get one for each row of input while the model runs; embeddings read none.
 
     Args:
-        model: A built Functional or Sequential model; it is changed, and compiled no more.
+        model: A built Functional or Sequential model; it is changed.
         bits: Bits of the weights: 8 or 4.
         activations: Bits of what dense layers read: 8, or None for floats.
         exclude: Layers to leave in float, by name or type.

@@ -87,6 +87,8 @@ def _shapes(model: keras.Model, trims: list[Trim]) -> dict[int, tuple[int | None
 def _smaller(layer: Any, trim: Trim) -> Any:
     """An Embedding or Dense layer with the rows that stay."""
     config = dict(layer.get_config())
+    # All weights are assigned below; an initializer may hold a matrix of the old size.
+    config[f"{table(layer).name}_initializer"] = "zeros"
     if isinstance(layer, keras.layers.Embedding):
         config["input_dim"] = len(trim.rows)
     try:

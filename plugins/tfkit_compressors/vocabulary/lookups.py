@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import keras
 import numpy as np
 
 from tfkit.graph import keras_type
@@ -106,6 +107,9 @@ def _made(lookup: Any, vocabulary: list[Any], idf: np.ndarray | None) -> Any:
     config = {**lookup.get_config(), "vocabulary": None, "idf_weights": None, "vocabulary_size": None}
     if config["max_tokens"] is not None:
         config["max_tokens"] = len(vocabulary)
+    for name in ("standardize", "split"):  # Keras hands out functions here, and takes them in written form alone
+        if callable(config.get(name)):
+            config[name] = keras.saving.serialize_keras_object(config[name])
     # Keras saves what was set later as lines of text, which some tokens break.
     if _are_lines(vocabulary):
         made = type(lookup).from_config(config)

@@ -40,10 +40,11 @@ class Encoding:
     def __init__(self, parameters: space.Space) -> None:
         self._parameters = tuple(parameters)
         self.axes = [Axis(parameter) for parameter in self._parameters]
-        widths = [_width(axis) for axis in self.axes]
+        arcs = [self._may_be_inactive(index) for index in range(len(self.axes))]
+        widths = [_width(axis, arc) for axis, arc in zip(self.axes, arcs)]
         self.axis_of = np.repeat(np.arange(len(self.axes)), widths)
         self._category = np.array([self.axes[each].is_category for each in self.axis_of], bool)
-        self._arc = np.array([_is_arc(self.axes[each]) for each in self.axis_of], bool)
+        self._arc = np.array([arcs[each] for each in self.axis_of], bool)
         within = np.concatenate([np.arange(width) for width in [0, *widths]])  # a feature's place within its axis
         self._indices = within[self._category]
         self._quarter = within[self._arc] * np.pi / 2  # the second feature of an arc is the sine
@@ -108,6 +109,12 @@ class Encoding:
             found[:, self._arc] *= np.nan_to_num(-np.sin(angle))
         return found @ self._incidence
 
+    def _may_be_inactive(self, index: int) -> bool:
+        """Whether a number may be inactive: its scope is closed, or another one of its name counts."""
+        axis, name = self.axes[index], self.axes[index].parameter.name
+        is_shadowed = any(other.parameter.name == name for other in self.axes[:index])
+        return not axis.is_category and (is_shadowed or bool(axis.parameter.conditions))
+
     def _closed(self, points: np.ndarray) -> np.ndarray:
         """Makes NaN what is inactive."""
         taken: dict[str, list[int]] = {}
@@ -135,13 +142,9 @@ def _opens(condition: Any, axis: Axis, coordinate: float) -> bool:
     return not np.isnan(coordinate) and condition.is_active({condition.name: axis.value(coordinate)})
 
 
-def _is_arc(axis: Axis) -> bool:
-    return bool(axis.parameter.conditions) and not axis.is_category
-
-
-def _width(axis: Axis) -> int:
+def _width(axis: Axis, is_arc: bool) -> int:
     if axis.grid is not None and len(axis.grid) == 1:
         return 0
     if axis.is_category:
         return len(axis.grid)
-    return 2 if _is_arc(axis) else 1
+    return 2 if is_arc else 1

@@ -122,16 +122,15 @@ class BayesianSearch(DurableOracle):
     def _kernel(self, number: int, done: Sequence[Trial]) -> Kernel:
         """Fitted to the trials before a number that grows in steps: one trial more changes little where there are many.
 
-        So it is the same after an interruption.
+        It is a function of the trials alone, and so the same after an interruption.
         """
         before = number - number % max(1, number // 25)
-        if self._fitted is None or self._fitted[:2] != (before, len(self.hyperparameters.space)):
-            some = [trial for trial in done if int(trial.trial_id) < before]
-            if len(some) < _LEAST:
-                return fitted(self._encoding(), self._points(done), self._scores(done))
-            kernel = fitted(self._encoding(), self._points(some), self._scores(some))
-            self._fitted = (before, len(self.hyperparameters.space), kernel)
-        return self._fitted[2]
+        some = [trial for trial in done if int(trial.trial_id) < before]
+        some = done if len(some) < _LEAST else some
+        told = (len(self.hyperparameters.space), *(trial.trial_id for trial in some))
+        if self._fitted is None or self._fitted[0] != told:
+            self._fitted = (told, fitted(self._encoding(), self._points(some), self._scores(some)))
+        return self._fitted[1]
 
     def _with_status(self, *status: str) -> list[Trial]:
         return [trial for trial in self.trials.values() if trial.status in status]
@@ -146,10 +145,12 @@ class BayesianSearch(DurableOracle):
 
     def _point(self, trial: Trial) -> np.ndarray:
         encoding = self._encoding()
-        if trial.trial_id not in self._known:
-            values = space.completed(self.hyperparameters.space, trial.hyperparameters.values)
-            self._known[trial.trial_id] = encoding.point(values)
-        return self._known[trial.trial_id]
+        if trial.trial_id in self._known:
+            return self._known[trial.trial_id]
+        point = encoding.point(space.completed(self.hyperparameters.space, trial.hyperparameters.values))
+        if trial.status in (TrialStatus.COMPLETED, TrialStatus.FAILED):  # until then its values may change
+            self._known[trial.trial_id] = point
+        return point
 
     def _encoding(self) -> Encoding:
         """Of the space as it is now."""
@@ -163,7 +164,7 @@ class BayesianSearch(DurableOracle):
         super()._forget()
         self._encoded: tuple[int, Encoding] | None = None
         self._known: dict[str, np.ndarray] = {}  # points, by the id of the trial
-        self._fitted: tuple[int, int, Kernel] | None = None
+        self._fitted: tuple[tuple[Any, ...], Kernel] | None = None  # with the trials that it is fitted to
 
 
 @cache

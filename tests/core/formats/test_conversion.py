@@ -128,6 +128,7 @@ def test_names_and_order_are_the_models(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_mixed_precision_is_converted_from_float32_and_stays_as_it_is(tmp_path):
     policy = keras.DTypePolicy("mixed_float16")
     model = keras.Sequential(

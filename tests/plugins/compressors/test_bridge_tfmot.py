@@ -145,6 +145,7 @@ def quantized(trained, tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_tfmot_qat_makes_an_int8_file(quantized):
     counts = count_by_type(quantized.artifacts["litert"].read_bytes())
     assert counts["INT8"] == 3 * 3 * 3 * 8 + 3 * 3 * 8 * 8 + 3 * 3 * 8 + 2 * 2 * 8 * 3
@@ -152,12 +153,14 @@ def test_tfmot_qat_makes_an_int8_file(quantized):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_its_names_are_the_models(quantized):
     file = tfkit.load_model(quantized.artifacts["litert"])
     assert [port.name for port in file.inputs + file.outputs] == ["image", "scores"]
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_it_decides_as_the_model_with_the_trained_weights(quantized, trained):
     file = tfkit.load_model(quantized.artifacts["litert"])
     ours = predict(quantized.model, X)

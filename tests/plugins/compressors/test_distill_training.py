@@ -220,6 +220,7 @@ def test_figures_and_the_validation_loss():
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_two_replicas_learn_what_one_device_does():
     child = Path(__file__).with_name("distill_on_two_devices.py")
     done = subprocess.run([sys.executable, child], capture_output=True, text=True, timeout=180, check=False)

@@ -63,6 +63,7 @@ def test_outputs_stay_and_kernels_of_one_scale_come_nearer(model):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_int8_of_uneven_channels_fails_and_of_equalized_ones_agrees(model, tmp_path):
     quantize = tfkit.create("compressor", "quantize")
     with pytest.raises(tfkit.VerificationError, match="int8 file does not compute"):

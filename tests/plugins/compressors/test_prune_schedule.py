@@ -43,7 +43,7 @@ def expected_zeros(batch, size, *, sparsity, initial=0.0, begin=0, end, frequenc
         pytest.param({"frequency": 1}, marks=pytest.mark.nightly),
         {"frequency": 7},
         pytest.param({"frequency": 100}, marks=pytest.mark.nightly),
-        {"frequency": 5, "begin": 3, "power": 1, "initial_sparsity": 0.3},
+        pytest.param({"frequency": 5, "begin": 3, "power": 1, "initial_sparsity": 0.3}, marks=pytest.mark.nightly),
         {"frequency": 5, "begin": 2, "end": 17},
     ],
     ids=str,

@@ -64,6 +64,7 @@ def test_all_ways_end_at_the_same_weights():
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_two_replicas_hold_the_same_zeros_as_one_device():
     child = Path(__file__).with_name("prune_on_two_devices.py")
     done = subprocess.run([sys.executable, child], capture_output=True, text=True, timeout=180, check=False)

@@ -86,6 +86,7 @@ def test_int8_of_a_cnn_decides_as_the_fake_quantized_model_and_keeps_accuracy(fl
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_4_bit_weights_with_8_bit_activations_are_stored_in_4_bits(float_cnn, tmp_path):
     model = copied(float_cnn)
     made = Qat(bits=4).compress(model, DATA, epochs=0, directory=tmp_path)
@@ -146,6 +147,7 @@ def test_a_depthwise_convolution_that_nothing_is_folded_into_is_exported():
         np.testing.assert_allclose(model(X[:64], training=False), expected, atol=0.02 * np.ptp(expected))
 
 
+@pytest.mark.nightly
 def test_max_drop_gives_4_bits_to_what_can_bear_them(float_cnn):
     model = copied(float_cnn)
     norm, kernel = model.layers[5], model.layers[8].kernel

@@ -85,6 +85,7 @@ def test_int8_of_sorted_data_keeps_accuracy_and_the_model_stays(model, tmp_path)
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_full_int8_of_an_lstm_crashes_its_converter_and_not_the_caller(tmp_path):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((6, 3)), layers.LSTM(4, name="memory"), layers.Dense(2)])

@@ -110,6 +110,7 @@ def test_a_kernel_is_told_by_its_values_whatever_the_converter_called_it():
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_kernel_that_is_to_keep_8_bits_and_is_not_known_again_is_refused_by_name(tmp_path):
     """As where the converter multiplies a scale of its inputs into it; here it is a stranger of the same size."""
     model = keras.Sequential([keras.Input((20,)), layers.Dense(64)])

@@ -112,6 +112,28 @@ def test_rows_that_no_token_has_go_even_where_all_tokens_stay():
     np.testing.assert_array_equal(predict(made.model, SENTENCES), before)
 
 
+@keras.saving.register_keras_serializable("tests")
+def without_commas(sentences):
+    return tf.strings.regex_replace(tf.strings.lower(sentences), ",", "")
+
+
+def test_a_standardization_of_ones_own_and_embeddings_from_elsewhere_go_along(tmp_path):
+    words = layers.TextVectorization(standardize=without_commas, output_sequence_length=12)
+    words.adapt(SENTENCES[:96])
+    size = words.vocabulary_size()
+    matrix = np.random.default_rng(0).normal(size=(size, 3))
+    inputs = keras.Input((1,), dtype="string")
+    known = layers.Embedding(size, 3, embeddings_initializer=keras.initializers.Constant(matrix), name="table")
+    model = keras.Model(inputs, layers.Dense(1)(layers.Flatten()(known(words(inputs)))))
+    made = TrimVocabulary(0.4).compress(model, data(SENTENCES), epochs=0, directory=tmp_path).model
+    kept = made.get_layer("table").embeddings.numpy()
+    assert len(kept) == 2 + math.ceil(0.4 * (size - 2))
+    assert {tuple(row) for row in kept} <= {tuple(row) for row in matrix.astype("float32")}
+    made.save(tmp_path / "made.keras")
+    rows = tf.constant(SENTENCES[:9].astype(str))
+    np.testing.assert_allclose(load_model(tmp_path / "made.keras")(rows), made(rows), atol=1e-6)
+
+
 def test_a_model_of_which_nothing_goes_comes_back():
     model = text()
     assert trim(model, SENTENCES, keep=1.0).model is model

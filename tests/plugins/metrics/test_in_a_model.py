@@ -67,6 +67,7 @@ def test_in_compile_fit_and_evaluate(tmp_path):
     np.testing.assert_allclose(again["weighted_f1"], logs["weighted_f1"], atol=1e-6)
 
 
+@pytest.mark.nightly
 def test_compiled_by_xla():
     x, y = blobs()
     model = classifier([create("f1"), create("confusion-matrix")], jit_compile=True)

@@ -138,6 +138,24 @@ def test_killed_and_resumed_proposes_what_the_uninterrupted_search_does(tmp_path
     assert run("broken", {3, 17, 49, 51, 54, 59}) == run("whole", set())
 
 
+def test_two_workers_and_a_reopened_search_have_one_kernel(tmp_path):
+    """Trial 48 ends after 50 was proposed: what was fitted without it is not what a reopened search fits."""
+    options = {"num_initial_points": 47}
+    oracle = oracle_in(tmp_path, "bayesian", plane(), **options)
+    for _ in range(48):
+        trial = oracle.create_trial("one")
+        finish(oracle, trial, bowl(trial.hyperparameters.values))
+    late, trial = oracle.create_trial("two"), oracle.create_trial("one")
+    finish(oracle, trial, bowl(trial.hyperparameters.values))
+    trial = oracle.create_trial("one")
+    finish(oracle, trial, bowl(trial.hyperparameters.values))
+    finish(oracle, late, bowl(late.hyperparameters.values))
+    again = oracle_in(tmp_path, "bayesian", plane(), **options)
+    done = [[each for each in one.trials.values() if each.score is not None] for one in (oracle, again)]
+    kernels = [one._kernel(51, trials) for one, trials in zip((oracle, again), done)]
+    np.testing.assert_array_equal(kernels[0].lengths, kernels[1].lengths)
+
+
 def test_stalled_search_looks_beyond_the_best_points_surroundings():
     scores = np.linspace(1, 0, 30)
     assert not is_stalled(scores)

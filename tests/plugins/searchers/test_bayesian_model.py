@@ -186,6 +186,18 @@ def test_one_name_in_two_scopes():
     assert (np.isnan(encoding.settled(uniform, uniform)[:, 1:]).sum(1) == 1).all()
 
 
+def test_one_name_inside_a_scope_and_outside():
+    hp = keras_tuner.HyperParameters()
+    hp.Choice("kind", ["a", "b"])
+    with hp.conditional_scope("kind", ["a"]):
+        hp.Int("units", 1, 50)
+    hp.Int("units", 1, 60)
+    encoding = Encoding(hp.space)
+    points = np.array([encoding.point({"kind": kind, "units": 5}) for kind in "ab"])
+    assert np.isnan(points).tolist() == [[False, False, True], [False, True, False]]
+    assert np.isfinite(encoding.features(points)).all()
+
+
 def test_warped_targets_keep_their_order_and_resist_outliers():
     scores = np.random.default_rng(0).random(50)
     plain = warped(scores)
