@@ -1,5 +1,6 @@
 """A Ctrl-C that Python drops is raised again."""
 
+import contextlib
 import signal
 import sys
 import time
@@ -7,7 +8,7 @@ import weakref
 
 import pytest
 
-from tfkit.interrupt import heard_interrupts
+from tfkit.interrupt import heard, heard_interrupts
 
 
 class Referent:
@@ -27,6 +28,40 @@ def test_an_interrupt_that_was_dropped_is_heard():
         interrupt_in_a_weakref_callback()
         with pytest.raises(KeyboardInterrupt):
             time.sleep(5)
+
+
+class Swallowing:
+    """A property that drops an interrupt, as C code does that asks whether an object has an attribute."""
+
+    @property
+    def shape(self):
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupt_that_nobody_heard_is_raised_again():
+    with heard_interrupts():
+        assert Swallowing().shape is None
+        with pytest.raises(KeyboardInterrupt):
+            time.sleep(5)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_that_was_heard_or_is_being_cleaned_up_after_is_not_raised_again():
+    ended = []
+    with heard_interrupts():
+        try:
+            try:
+                signal.raise_signal(signal.SIGINT)
+            finally:
+                time.sleep(1.3)
+                ended.append("cleaned up")
+        except KeyboardInterrupt:
+            with heard_interrupts():  # as inside a search inside a run
+                heard()
+        time.sleep(1.2)
+        ended.append("went on")
+    assert ended == ["cleaned up", "went on"]
 
 
 def test_other_errors_that_cannot_be_raised_go_where_they_went(monkeypatch):

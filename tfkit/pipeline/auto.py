@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tfkit.data import Data
-from tfkit.interrupt import heard_interrupts
+from tfkit.interrupt import heard, heard_interrupts
 from tfkit.pipeline import moves
 from tfkit.pipeline.arms import Arm, Trainer, timed
 from tfkit.pipeline.candidates import Candidate, Search
@@ -116,6 +116,7 @@ def _interrupted(search: Search, proposals: Proposals) -> bool:
             _explore(search, proposals)
             polish(search)
     except KeyboardInterrupt:
+        heard()
         kept = f"{len(search.found)} candidates are kept in {search.folder / JOURNAL}"
         say(f"compress: interrupted; {kept}, and the same call goes on from there")
         return True
