@@ -14,7 +14,7 @@ from tfkit.pipeline.arms import Trainer
 from tfkit.pipeline.copies import recompiled
 
 KEYS = {"step", "metric", "parameters", "nonzero", "bytes", "gzip_bytes", "latency_p50_ms", "latency_p99_ms"}
-BUDGET = 25.0
+BUDGET = 40.0
 
 
 @pytest.fixture(scope="module")
