@@ -79,6 +79,8 @@ class _Insistence:
 
     def __init__(self) -> None:
         self._timer: threading.Timer | None = None
+        # The handler may run in the midst of `rest`, in the same thread.
+        self._lock = threading.RLock()
 
     def handle(self, *_: Any) -> NoReturn:
         self._wait()
@@ -86,23 +88,26 @@ class _Insistence:
 
     def rest(self) -> None:
         """Raises nothing more."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        with self._lock:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
 
     def _wait(self) -> None:
-        self.rest()
-        self._timer = threading.Timer(_UNHEARD_SECONDS, self._look)
-        self._timer.daemon = True
-        self._timer.start()
+        with self._lock:
+            self.rest()
+            self._timer = threading.Timer(_UNHEARD_SECONDS, self._look)
+            self._timer.daemon = True
+            self._timer.start()
 
     def _look(self) -> None:
-        if self._timer is not threading.current_thread():
-            return
-        if _is_being_handled():  # what is cleaned up may take its time
-            self._wait()
-        else:
-            _thread.interrupt_main()
+        with self._lock:
+            if self._timer is not threading.current_thread():
+                return
+            if _is_being_handled():  # what is cleaned up may take its time
+                self._wait()
+            else:
+                _thread.interrupt_main()
 
 
 def _is_being_handled() -> bool:

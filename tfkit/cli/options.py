@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,19 +43,16 @@ def echo_pairs(pairs: dict[str, Any]) -> None:
 
 
 def parse_value(text: str) -> Any:
-    """A value from the command line: JSON where it is JSON, else the text itself.
+    """A value from the command line: JSON or a Python literal where it is one, else the text itself.
 
     Example:
-        >>> parse_value("3"), parse_value("adam"), parse_value('["a", 1]')
-        (3, 'adam', ['a', 1])
+        >>> parse_value("3"), parse_value("adam"), parse_value('["a", 1]'), parse_value("'adam'"), parse_value("None")
+        (3, 'adam', ['a', 1], 'adam', None)
     """
-    words = {"None": None, "True": True, "False": False}
-    if text in words:
-        return words[text]
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    for parse in (json.loads, ast.literal_eval):
+        with contextlib.suppress(ValueError, SyntaxError):
+            return parse(text)
+    return text
 
 
 def parse_steps(text: str) -> list[Any]:

@@ -20,7 +20,6 @@ PRECISIONS: Precisions = {
     (4, 16): "int16x4",
 }
 
-
 # And in a model that Keras has quantized.
 OF_KERAS: Precisions = {
     (8, 8): "keras-int8",

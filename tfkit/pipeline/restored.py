@@ -10,10 +10,8 @@ from tfkit.pipeline import moves
 from tfkit.pipeline.arms import Arm
 from tfkit.pipeline.candidates import Search
 from tfkit.pipeline.copies import recompiled
-from tfkit.pipeline.rows import Row, litert_columns
+from tfkit.pipeline.rows import PATHS, Row, litert_columns
 from tfkit.progress import say
-
-_NEEDED = ("path", "keras_path", "arm_path")
 
 
 def restore(search: Search) -> None:
@@ -30,7 +28,7 @@ def restore(search: Search) -> None:
     arms: dict[str, Arm] = {}
     ways = dict([*moves.finishes(search.yardstick.source), *moves.finishes_in_keras()])
     for row in rest:
-        if "error" not in row and not all(Path(row[key]).exists() for key in _NEEDED if key in row):
+        if "error" not in row and not all(Path(row[key]).exists() for key in PATHS if key in row):
             continue
         search.rows.append(row)
         if "error" not in row:
