@@ -35,6 +35,7 @@ def no_files(monkeypatch):
     monkeypatch.setattr(moves, "finishes", lambda source: [])
     monkeypatch.setattr(moves, "finishes_in_keras", list)
     monkeypatch.setattr(auto, "float_litert", lambda *_: None)
+    monkeypatch.setattr(auto, "start_converter", lambda: None)
 
 
 @pytest.fixture(scope="module")
@@ -42,19 +43,24 @@ def searched(task, tmp_path_factory):
     model, data = task
     before = model.get_weights()
     directory = tmp_path_factory.mktemp("auto")
+    with pytest.MonkeyPatch.context() as patch:
+        # It ends by itself, so that a slow machine finds as much.
+        patch.setattr(moves, "space", moves.ladder)
+        patch.setattr(auto, "_PATIENCE", 0)
+        found = tfkit.compress(model, "auto", data, max_drop=0.03, directory=directory, time_budget=300)
+    return found, before, directory
+
+
+@pytest.mark.nightly
+def test_the_budget_is_kept_within_a_tenth(task, tmp_path):
     begun = time.monotonic()
-    found = tfkit.compress(model, "auto", data, max_drop=0.03, directory=directory, time_budget=BUDGET)
-    return found, time.monotonic() - begun, before, directory
-
-
-@pytest.mark.slow
-def test_the_budget_is_kept_within_a_tenth(searched):
-    assert searched[1] <= 1.1 * BUDGET
+    tfkit.compress(task[0], "auto", task[1], max_drop=0.03, directory=tmp_path, time_budget=BUDGET)
+    assert time.monotonic() - begun <= 1.1 * BUDGET
 
 
 @pytest.mark.slow
 def test_the_model_that_was_given_stays_as_it_was(searched, task):
-    for before, after in zip(searched[2], task[0].get_weights()):
+    for before, after in zip(searched[1], task[0].get_weights()):
         np.testing.assert_array_equal(before, after)
 
 
@@ -98,13 +104,13 @@ def test_the_model_is_the_one_that_the_file_was_made_from(searched, task):
     loaded = tfkit.load_model(found.artifacts["litert"])(x).argmax(-1)
     assert np.mean(decided == loaded) >= 0.95
     assert found.model.optimizer is not task[0].optimizer
-    saved = tfkit.load_model(searched[3] / "model.keras")
+    saved = tfkit.load_model(searched[2] / "model.keras")
     np.testing.assert_allclose(saved.predict(x, verbose=0), found.model.predict(x, verbose=0), atol=1e-6)
 
 
 @pytest.mark.slow
 def test_every_candidate_is_on_disk(searched):
-    lines = [json.loads(line) for line in (searched[3] / "candidates.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (searched[2] / "candidates.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == ["source", *(row["step"] for row in searched[0].candidates)]
 
 

@@ -41,6 +41,7 @@ def test_words_go_and_weights_get_fewer_bits_and_the_next_call_goes_on(task, tmp
     monkeypatch.setattr(auto, "_PATIENCE", 0)
     monkeypatch.setattr(auto, "signature_latency", lambda *_: {})
     monkeypatch.setattr(auto, "float_litert", lambda *_: None)  # refused after seconds
+    monkeypatch.setattr(auto, "start_converter", lambda: None)
     model, data = task
     before = model.get_weights()
     found = tfkit.compress(model, "auto", data, max_drop=0.05, time_budget=200, directory=tmp_path)

@@ -21,6 +21,10 @@ _NO_KERNEL = re.compile(r"'tf\.(\w+)' op is neither a custom op nor a flex op")
 _OPEN_LOOP = re.compile(r"'tf\.TensorList\w+' op requires element_shape to be static")
 
 
+def ready() -> None:
+    """Does nothing: importing this module is what takes seconds."""
+
+
 def to_litert(
     saved_model: str,
     path: str,

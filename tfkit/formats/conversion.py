@@ -101,6 +101,15 @@ def convert(
     return Conversion(path, found)
 
 
+def start_converter() -> None:
+    """Starts the process that conversions share, so that the first takes no longer than the others.
+
+    Raises:
+        ConversionError: It cannot be started.
+    """
+    worker.call("tfkit.children.convert:ready", what="starting the converter")
+
+
 @dataclass(frozen=True)
 class _Job:
     """What is converted, and to what."""

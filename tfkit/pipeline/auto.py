@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tfkit.data import Data
+from tfkit.formats.conversion import start_converter
 from tfkit.interrupt import heard, heard_interrupts
 from tfkit.pipeline import moves
 from tfkit.pipeline.arms import Arm, Trainer, timed
@@ -160,6 +161,7 @@ def _convert_source(search: Search) -> None:
 
 def _has_float_file(search: Search) -> bool:
     """Converts the source as it is, and measures that; False where it is refused."""
+    start_converter()  # uncounted, or a search of little time would hold every conversion for as dear
     source, begun = search.yardstick.source, time.monotonic()
     path = float_litert(source, search.folder / "source.tflite", search.yardstick.data)
     row = None
