@@ -4,6 +4,7 @@ import gc
 from collections import Counter
 
 import pytest
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 # A test of these files takes long alone, and shares nothing dear with its neighbours.
 _SPREAD = (
@@ -18,14 +19,27 @@ _SPREAD = (
 )
 
 
+class ByFile(LoadScopeScheduling):
+    """The tests of a file go to one worker, which makes the file's fixtures once.
+
+    pytest-xdist's own --dist loadgroup does nothing under pytest 9.2, where tests have no `_nodeid` to be marked.
+    """
+
+    def _split_scope(self, nodeid):
+        path = nodeid.split("::", 1)[0]
+        return nodeid if path.rsplit("/", 1)[-1] in _SPREAD else path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    return ByFile(config, log)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """The tests of a file go to one worker, which makes the file's fixtures once; files with slow tests go first."""
+    """Files with slow tests go first."""
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path])
-    for item in items:
-        if item.path.name not in _SPREAD:
-            item.add_marker(pytest.mark.xdist_group(str(item.path)))
 
 
 def pytest_collection_finish():
