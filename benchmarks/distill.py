@@ -55,10 +55,11 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=4000, help="rows of fashion to train on")
     parser.add_argument("--student-rows", type=int, help="rows that the student sees, of those that the teacher saw")
     parser.add_argument("--mixup", action="store_true", help="students see mixtures of two rows, labels mixed alike")
+    parser.add_argument("--split", type=int, default=0, help="seed of the split of digits")
     parser.add_argument("--seeds", type=int, choices=sorted(T_975), default=5)
     options = parser.parse_args()
     tf.config.threading.set_intra_op_parallelism_threads(1)
-    task = digits() if options.data == "digits" else fashion(options.folder, options.rows)
+    task = digits(options.split) if options.data == "digits" else fashion(options.folder, options.rows)
     run(dataclasses.replace(task, rows=options.student_rows, mixup=options.mixup), options.seeds)
 
 
@@ -146,11 +147,11 @@ def accuracy(model: keras.Model, task: Task, part: Any) -> float:
     return float((model.predict(x, batch_size=500, verbose=0).argmax(axis=1) == y).mean())
 
 
-def digits() -> Task:
+def digits(split: int) -> Task:
     from sklearn.datasets import load_digits
 
     x, y = load_digits(return_X_y=True)
-    order = np.random.default_rng(0).permutation(len(y))
+    order = np.random.default_rng(split).permutation(len(y))
     x, y = x[order].astype("float32") / 16, y[order]
     parts = [(x[rows], y[rows]) for rows in (slice(0, 600), slice(600, 900), slice(900, None))]
     data = tfkit.Data(parts[0], validation=parts[1], test=parts[2], batch_size=32)

@@ -106,9 +106,23 @@ def tell_bars(curves: Curves) -> None:
     if names and curves[names[0], ours].shape[1] >= 100:
         better = [each for each in names if np.median(curves[each, ours][:, 59]) < np.median(curves[each, peer][:, 99])]
         print(f"{ours} after 60 beats {peer} after 100 by median on {len(better)} of {len(names)}: {', '.join(better)}")
+    tell_pairs(curves, "tfkit genetic", "KerasTuner Random")
+    tell_pairs(curves, "tfkit genetic", "Optuna TPE")
     for (problem, name), found in curves.items():
         if problem == "Hartmann6":
             print(f"Hartmann6: {name} finds the global optimum in {(found[:, -1] < 0.01).sum()} of {len(found)} seeds")
+
+
+def tell_pairs(curves: Curves, ours: str, peer: str) -> None:
+    """Prints in how many pairs of a problem and a seed one searcher ends lower than another."""
+    pairs = [
+        (found[:, -1], curves[problem, peer][:, -1])
+        for (problem, name), found in curves.items()
+        if name == ours and (problem, peer) in curves
+    ]
+    if pairs:
+        won = sum(int((one < other).sum()) for one, other in pairs)
+        print(f"{ours} beats {peer} in {won} of {sum(len(one) for one, _ in pairs)} pairs")
 
 
 def _at(curves: Curves, problem: str, names: Sequence[str], after: int) -> np.ndarray:

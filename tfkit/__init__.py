@@ -22,6 +22,7 @@ from tfkit.registry import plugins
 from tfkit.spec import Command, Spec
 
 if TYPE_CHECKING:
+    from tfkit.architecture import hypermodel
     from tfkit.data import Data
     from tfkit.measurement import Measurement, measure
     from tfkit.models import load_model
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from tfkit.pipeline.sensitivity import sensitivity
     from tfkit.protocols import Compressed, Compressor, Exporter
     from tfkit.recipe import Recipe
+    from tfkit.tuning import tunable
 
 __version__ = "0.1.0"
 
@@ -55,12 +57,14 @@ _LATER = {
     "compress": "tfkit.pipeline.compress",
     "evaluate": "tfkit.pipeline.evaluate",
     "export": "tfkit.pipeline.export",
+    "hypermodel": "tfkit.architecture",
     "load_model": "tfkit.models",
     "main": "tfkit.pipeline.program",
     "measure": "tfkit.measurement",
     "run": "tfkit.pipeline.run",
     "search": "tfkit.pipeline.search",
     "sensitivity": "tfkit.pipeline.sensitivity",
+    "tunable": "tfkit.tuning",
 }
 
 __all__ = [
@@ -94,6 +98,7 @@ __all__ = [
     "evaluate",
     "export",
     "hookimpl",
+    "hypermodel",
     "load_model",
     "main",
     "measure",
@@ -101,6 +106,7 @@ __all__ = [
     "run",
     "search",
     "sensitivity",
+    "tunable",
 ]
 
 

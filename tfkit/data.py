@@ -95,10 +95,14 @@ class Data:
         part = self.part(name)
         if is_dataset(part):
             return part
-        dataset = tf.data.Dataset.from_tensor_slices(part)
+        is_mapped = _is_mapped(part)
+        dataset = tf.data.Dataset.range(self.rows(name)) if is_mapped else tf.data.Dataset.from_tensor_slices(part)
         if (shuffle is None and name == "train") or shuffle:
             dataset = dataset.shuffle(self.rows(name), seed=self.seed, reshuffle_each_iteration=True)
-        return dataset.batch(self.batch_size).prefetch(tf.data.AUTOTUNE)
+        dataset = dataset.batch(self.batch_size)
+        if is_mapped:
+            dataset = dataset.map(lambda rows: map_leaves(lambda leaf: _gathered_rows(leaf, rows), part))
+        return dataset.prefetch(tf.data.AUTOTUNE)
 
     def arrays(self, name: Part, limit: int | None = None) -> tuple[Any, ...]:
         """The part's first rows as `(x, y)` or `(x, y, sample_weight)` of numpy arrays.
@@ -256,6 +260,21 @@ def map_leaves(function: Callable[[Any], Any], structure: Any) -> Any:
     if isinstance(structure, (tuple, list)):
         return tuple(map_leaves(function, value) for value in structure)
     return function(structure)
+
+
+def _is_mapped(part: Any) -> bool:
+    """Whether there is an array that is mapped into memory: its rows are read when they are used, and not copied."""
+    import numpy as np
+
+    return any(isinstance(leaf, np.memmap) for leaf in leaves(part))
+
+
+def _gathered_rows(leaf: Any, rows: Any) -> Any:
+    """Rows of an array, read by numpy: TensorFlow would copy the whole of it."""
+    import tensorflow as tf
+
+    dtype = tf.as_dtype(leaf.dtype)
+    return tf.ensure_shape(tf.numpy_function(lambda which: leaf[which], [rows], dtype), (None, *leaf.shape[1:]))
 
 
 def _length(structure: Any) -> int:

@@ -24,6 +24,9 @@ class SearchSection:
     trials: Annotated[int, Ge(1), "Number of trials."] = 10
     epochs: Annotated[int, Ge(1), "Epochs of a trial."] = 5
     time_budget: Annotated[float | None, Gt(0), "Seconds after which no trial begins."] = None
+    workers: Annotated[Any, "Trials at once, in processes of their own; or 'ray'."] = 1
+    cross_validation: Annotated[Any, "Folds of the train part, or one of scikit-learn's splitters."] = None
+    stop_early: Annotated[Any, "Callback that ends bad trials, such as 'asha': name or (name, params)."] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,8 +29,8 @@ def drive(oracle: keras_tuner.Oracle, measure: Measure) -> None:
         oracle.end_trial(trial)
 
 
-def tfkit_searcher(name: str, problem: Problem, measure: Measure, trials: int, seed: int) -> None:
-    options = {"objective": keras_tuner.Objective("score", "min"), "max_trials": trials, "seed": seed}
+def tfkit_searcher(name: str, problem: Problem, measure: Measure, trials: int, seed: int, **options: Any) -> None:
+    options |= {"objective": keras_tuner.Objective("score", "min"), "max_trials": trials, "seed": seed}
     drive(
         tfkit.create(
             "searcher", name, hyperparameters=problem.space(), max_consecutive_failed_trials=trials, **options
@@ -112,6 +112,9 @@ def available() -> Mapping[str, Searcher]:
     """Every searcher whose package is installed."""
     found = {
         "tfkit bayesian": partial(tfkit_searcher, "bayesian"),
+        "tfkit genetic": partial(tfkit_searcher, "genetic"),
+        "tfkit genetic, no model": partial(tfkit_searcher, "genetic", offspring=1),
+        "tfkit sobol": partial(tfkit_searcher, "sobol"),
         "tfkit random": partial(tfkit_searcher, "random"),
         "KerasTuner Bayesian": partial(keras_tuner_oracle, "BayesianOptimizationOracle"),
         "KerasTuner Random": partial(keras_tuner_oracle, "RandomSearchOracle"),

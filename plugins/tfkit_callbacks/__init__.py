@@ -15,3 +15,17 @@ def tfkit_callbacks() -> Iterator[tfkit.Spec]:
         params=schemas.EarlyStopping,
         examples=({"monitor": "loss", "patience": 2}, {"monitor": "loss", "patience": 0, "mode": "min"}),
     )
+    yield tfkit.Spec(
+        name="asha",
+        summary="Ends a trial of a search that is not among the best at the next rung (successive halving).",
+        target="tfkit_callbacks.asha:SuccessiveHalving",
+        params=schemas.SuccessiveHalving,
+        examples=({"monitor": "loss"}, {"monitor": "loss", "mode": "min", "reduction_factor": 2}),
+    )
+    yield tfkit.Spec(
+        name="median-stopping",
+        summary="Ends a trial of a search that is worse than the median of the others by then.",
+        target="tfkit_callbacks.median_stopping:MedianStopping",
+        params=schemas.MedianStopping,
+        examples=({"monitor": "loss"}, {"monitor": "loss", "mode": "min", "min_trials": 1}),
+    )

@@ -8,9 +8,7 @@ from typing import Any
 
 import keras
 
-from tfkit.errors import ParameterError
-
-_OWNER = "callback 'early-stopping'"
+from tfkit_callbacks.monitor import Monitor
 
 
 class EarlyStopping(keras.callbacks.EarlyStopping):
@@ -64,12 +62,12 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             restore_best_weights=restore_best_weights,
             start_from_epoch=start_from_epoch,
         )
-        self._seen = False
+        self._watched = Monitor("callback 'early-stopping'", monitor)
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         super().on_train_begin(logs)
         self.best = None  # Keras before 3.13 kept the best of the fit before.
-        self._seen = False
+        self._watched.begin()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
         value = self.get_monitor_value(logs)
@@ -79,22 +77,13 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
             self._count_unusable(epoch)
 
     def get_monitor_value(self, logs: Mapping[str, Any] | None) -> Any:
-        logs = logs or {}
-        if self.monitor in logs:
-            self._seen = True
-            return logs[self.monitor]
-        if self._seen and self.monitor.startswith("val_"):
-            return None
-        hint = "" if any(name.startswith("val_") for name in logs) else "; for val_… pass validation_data to fit"
-        raise ParameterError(f"{_OWNER} cannot watch {self.monitor!r}: the logs have {', '.join(logs)}{hint}")
+        return self._watched.value(logs)
 
     def _set_monitor_op(self) -> None:
         try:
             super()._set_monitor_op()
         except ValueError:
-            raise ParameterError(
-                f"{_OWNER} cannot tell whether {self.monitor!r} is better low or high: pass mode='min' or mode='max'"
-            ) from None
+            raise self._watched.unknown_direction() from None
 
     def _count_unusable(self, epoch: int) -> None:
         self.wait += 1

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 from keras_tuner.engine.trial import Trial, TrialStatus
 
-from tfkit.errors import SearchError
+from tfkit.errors import ParameterError, SearchError
 from tfkit_searchers import records, space
+from tfkit_searchers.enqueued import checked
 from tfkit_searchers.objective import told
 from tfkit_searchers.restored import id_of
 from tfkit_searchers.stored import StoredOracle
@@ -56,6 +58,16 @@ class DurableOracle(StoredOracle):
         """
         raise NotImplementedError
 
+    def first_new(self, candidates: Iterable[space.Values], generator: np.random.Generator) -> space.Values | None:
+        """The first set of values that was not tried.
+
+        Args:
+            candidates: What comes first; where all of it was tried, everything else is gone through.
+            generator: Where everything is gone through, it says from where on.
+        """
+        rest = space.combinations(self.hyperparameters.space, space.shuffled_levels(generator))
+        return next((values for values in itertools.chain(candidates, rest) if not self.is_tried(values)), None)
+
     def generator(self, number: int) -> np.random.Generator:
         """The random stream of a trial; those of different seeds or trials have nothing in common."""
         return np.random.default_rng([self.seed, number])
@@ -63,6 +75,23 @@ class DurableOracle(StoredOracle):
     def is_tried(self, values: Mapping[str, Any]) -> bool:
         """Whether a trial has the same active values."""
         return self._key(values) in self._tried()
+
+    def enqueue(self, values: Mapping[str, Any]) -> None:
+        """Has values tried before any that are proposed; those that were tried already, or wait, are left out.
+
+        Args:
+            values: By the names of hyperparameters; those left out take their defaults.
+
+        Raises:
+            ParameterError: The space does not hold them, or the searcher trains trials further and plans them all.
+        """
+        with self._lock:
+            self._open()
+            if getattr(self, "continues", False):
+                raise ParameterError(f"{type(self).__name__} plans all of its trials: leave out enqueue")
+            whole = checked(self.hyperparameters.space, values)
+            if not self.is_tried(whole) and whole not in self._waiting:
+                self._store_waiting([*self._waiting, whole])
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """KerasTuner's form of `propose`: status and values."""
@@ -156,7 +185,10 @@ class DurableOracle(StoredOracle):
         number = len(self.trials)
         answer: Mapping[str, Any] = {"status": TrialStatus.STOPPED}
         if self.max_trials is None or number < self.max_trials:
-            answer = self.populate_space(id_of(number))
+            waiting = next((each for each in self._waiting if not self.is_tried(each)), None)
+            answer = (
+                {"status": TrialStatus.RUNNING, "values": waiting} if waiting else self.populate_space(id_of(number))
+            )
         values = answer.get("values") or {}
         trial = Trial(space.hyperparameters(self.hyperparameters.space, values), id_of(number), answer["status"])
         if trial.status == TrialStatus.RUNNING:

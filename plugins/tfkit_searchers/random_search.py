@@ -37,11 +37,4 @@ class RandomSearch(DurableOracle):
 
     def propose(self, number: int) -> space.Values | None:
         generator = self.generator(number)
-        parameters = self.hyperparameters.space
-        for _ in range(_DRAWS):
-            values = space.drawn(parameters, generator)
-            if not self.is_tried(values):
-                return values
-        # Hardly anything is left: go through all that there is, from somewhere on.
-        rest = space.combinations(parameters, space.shuffled_levels(generator))
-        return next((values for values in rest if not self.is_tried(values)), None)
+        return self.first_new((space.drawn(self.hyperparameters.space, generator) for _ in range(_DRAWS)), generator)

@@ -47,11 +47,27 @@ def best(trial: Trial, objective: keras_tuner.Objective) -> tuple[float, float |
     return score, best_step
 
 
+def losses(trial: Trial, objective: keras_tuner.Objective) -> list[float]:
+    """What a completed trial has reached of each objective at its best step; the opposites of what is maximized."""
+    several = getattr(objective, "objectives", None)
+    if several is None:
+        return [_loss(trial.score, objective)]
+    return [_loss(_at(trial, each.name, trial.best_step), each) for each in several]
+
+
 def clear(trial: Trial) -> None:
     """Makes a trial as it was before it ran; its id and values stay."""
     trial.status, trial.message = TrialStatus.RUNNING, None
     trial.score, trial.best_step = None, None
     trial.metrics = type(trial.metrics)()
+
+
+def _loss(value: float, objective: keras_tuner.Objective) -> float:
+    return -value if objective.direction == "max" else value
+
+
+def _at(trial: Trial, metric: str, step: float) -> float:
+    return next(float(each.mean()) for each in trial.metrics.get_history(metric) if each.step == step)
 
 
 def _executions(trial: Trial, metric: str, step: float) -> int:

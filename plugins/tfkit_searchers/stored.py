@@ -99,6 +99,7 @@ class StoredOracle(keras_tuner.Oracle):
         self.seed = facts["seed"]
         found, self.hyperparameters = self.hyperparameters, keras_tuner.HyperParameters.from_config(facts["space"])
         self._stored_space = len(self.hyperparameters.space)
+        self._waiting = facts.get("enqueued", [])
         self.update_space(found)
         self._set_state(restore(database, self.hyperparameters.space, self._directions))
         with database.transaction():
@@ -113,6 +114,7 @@ class StoredOracle(keras_tuner.Oracle):
             self._database.close()
         self._database = None
         self._stored_space = -1  # how much of the space the database holds
+        self._waiting: list[dict[str, Any]] = []  # values that were enqueued, and no trial has yet
         self._set_state(Restored())
 
     def _set_state(self, state: Restored) -> None:
@@ -129,8 +131,14 @@ class StoredOracle(keras_tuner.Oracle):
         with database.transaction():
             self._store_space(database)
             database.add_trial(int(trial.trial_id), trial.hyperparameters.values)
+            if trial.hyperparameters.values in self._waiting:
+                self._store_waiting([each for each in self._waiting if each != trial.hyperparameters.values])
         self.trials[trial.trial_id] = trial
         self.start_order.append(trial.trial_id)
+
+    def _store_waiting(self, waiting: list[dict[str, Any]]) -> None:
+        self._open().set_fact("enqueued", waiting)
+        self._waiting = waiting
 
     def _store_restart(self, trial: Trial) -> None:
         database = self._open()

@@ -225,9 +225,3 @@ def test_explore_opens_every_scope_and_ends():
     assert names == ["kind", "layers", "skip", "skip_kind", "dead", "rate", "unseen", "units"]
     assert [parameter.name for parameter in explore(scopes).space] == names
     assert found.values == {"kind": "flat", "rate": 1e-3, "unseen": False}
-
-
-@pytest.mark.parametrize("later", [{"workers": 2}, {"cross_validation": 3}, {"stop_early": "asha"}])
-def test_what_is_not_built_yet_is_refused_by_name(later):
-    with pytest.raises(tfkit.ParameterError, match=f"{next(iter(later))!r} of search is not built yet"):
-        tfkit.search(lambda hp: None, None, objective="val_loss", **later)

@@ -58,13 +58,13 @@ def test_best_model_has_the_weights_of_its_best_epoch(uninterrupted):
 
 def test_trial_trains_as_keras_does_alone(uninterrupted):
     """The figures of a trial are those of a fit by hand with its seed."""
-    from tfkit.pipeline.trials import _seed
+    from tfkit.pipeline.chief import seed_of
 
     trial = uninterrupted.trials[3]
     oracle = tfkit.create("searcher", "random", seed=0)
     hp = keras_tuner.HyperParameters()
     hp.values = dict(trial.values)
-    keras.utils.set_random_seed(_seed(oracle, keras_tuner.engine.trial.Trial(hp, trial.id)))
+    keras.utils.set_random_seed(seed_of(oracle, keras_tuner.engine.trial.Trial(hp, trial.id)))
     model, data = build(hp), make_data()
     history = model.fit(
         data.dataset("train"), validation_data=data.dataset("validation"), epochs=2, verbose=0, shuffle=False
@@ -106,13 +106,14 @@ def test_more_trials_run_the_difference(tmp_path):
     assert again.best_model.get_weights()[0] == pytest.approx(both.best_model.get_weights()[0])
 
 
-def test_keyboard_interrupt_leaves_the_trial_to_be_given_again(tmp_path):
+def test_keyboard_interrupt_leaves_the_trial_to_be_given_again(tmp_path, capsys):
     def interrupt(event):
         if (event["event"], event["trial"]) == ("epoch", "0001"):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         cheap_search(directory=tmp_path, progress=interrupt)
+    assert "search: interrupted; trials that come first in the next call: 0001" in capsys.readouterr().err
     assert cheap_search(directory=tmp_path).trials == cheap_search().trials
 
 
@@ -173,5 +174,5 @@ def test_another_search_of_the_same_directory_is_refused(tmp_path):
 def test_weights_that_are_gone_are_told():
     result = cheap_search(trials=1)
     next(result.directory.glob("*.weights.h5")).unlink()
-    with pytest.raises(tfkit.ModelError, match=r"weights of the best trial, .* are gone"):
+    with pytest.raises(tfkit.ModelError, match=r"weights .* are not there"):
         _ = result.best_model

@@ -6,6 +6,7 @@ import keras_tuner
 import pytest
 from keras_tuner.oracles import BayesianOptimizationOracle, RandomSearchOracle
 
+from tfkit_searchers.bayesian.oracle import BayesianSearch
 from tfkit_searchers.levels import sample
 from tfkit_searchers.objective import direction_of
 from tfkit_searchers.random_search import RandomSearch
@@ -135,6 +136,44 @@ def test_trap_25_result_after_an_interruption_is_ignored(tmp_path):
                 assert interrupt
         scores.append([trial.score for _, trial in sorted(oracle.trials.items())])  # KerasTuner lists files unsorted
     assert scores == [[9.0, 1.0], [9.0, 2.0]]
+
+
+def two_points():
+    hp = keras_tuner.HyperParameters()
+    hp.Boolean("bias")
+    return hp
+
+
+def test_trap_26_bayesian_oracle_repeats_points(tmp_path):
+    found = []
+    for make in (BayesianOptimizationOracle, BayesianSearch):
+        oracle = oracle_in(make, tmp_path, two_points(), num_initial_points=2)
+        values = []
+        while len(values) < 3 and (trial := oracle.create_trial("tuner")).status == "RUNNING":
+            values.append(trial.hyperparameters.values["bias"])
+            finish(oracle, trial, float(values[-1]))
+        found.append((len(values), len(set(values))))
+    assert found == [(3, 2), (2, 2)]
+
+
+def test_trap_26_bayesian_oracle_resumed_differs(tmp_path):
+    found = {}
+    for make in (BayesianOptimizationOracle, BayesianSearch):
+        for stop in (None, 3):
+            oracle = oracle_in(make, tmp_path / str(stop), one_float(), num_initial_points=3)
+            points = found.setdefault((make, stop), [])
+            for number in range(4):
+                if number == stop:
+                    oracle.save()  # as its tuner does after each trial
+                    oracle = oracle_in(make, tmp_path / str(stop), one_float(), num_initial_points=3)
+                    oracle.reload()
+                trial = oracle.create_trial("tuner")
+                points.append(trial.hyperparameters.values["x"])
+                finish(oracle, trial, (points[-1] - 0.3) ** 2)
+    whole, resumed = (found[BayesianOptimizationOracle, stop] for stop in (None, 3))
+    assert whole[:3] == resumed[:3]
+    assert whole[3] != resumed[3]
+    assert found[BayesianSearch, None] == found[BayesianSearch, 3]
 
 
 def test_trap_27_logarithmic_int_leaves_its_range(tmp_path):

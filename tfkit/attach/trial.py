@@ -17,6 +17,10 @@ class OutOfTime(Exception):
     """The time budget of a search is spent in the middle of a trial."""
 
 
+class TooSlow(Exception):
+    """A trial takes longer than it may."""
+
+
 class UnknownObjective(ParameterError):
     """No metric of the model has the objective's name."""
 
@@ -28,10 +32,11 @@ class TrialCallback(keras.callbacks.Callback):
 
     Args:
         objective: A `keras_tuner.Objective`.
-        to_beat: Score of the best trial so far, or None; weights that do not beat it are not kept.
+        to_beat: Score that an epoch must reach for its weights to be kept, or None.
         weights: The file that the weights go to.
         ends: `time.monotonic()` at which the fit ends.
         report: Called after each epoch with its number, counted from 0, and its logs.
+        timeout: Seconds, from now on, that building and training the model may take, or None.
 
     Attributes:
         history: The logs of each epoch.
@@ -39,6 +44,7 @@ class TrialCallback(keras.callbacks.Callback):
     Raises:
         UnknownObjective: After the first epoch, where no metric has the objective's name.
         OutOfTime: At the first batch after `ends`.
+        TooSlow: At the first batch after `timeout`.
     """
 
     def __init__(
@@ -48,18 +54,24 @@ class TrialCallback(keras.callbacks.Callback):
         weights: Path,
         ends: float,
         report: Callable[[int, dict[str, float]], None],
+        timeout: float | None = None,
     ) -> None:
         super().__init__()
         self.history: list[dict[str, float]] = []
         self._objective = objective
-        self._best = to_beat
+        self._to_beat = to_beat
+        self._best: float | None = None
         self._weights = weights
         self._ends = ends
         self._report = report
+        self._too_slow = float("inf") if timeout is None else time.monotonic() + timeout
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        if time.monotonic() >= self._ends:
+        now = time.monotonic()
+        if now >= self._ends:
             raise OutOfTime
+        if now >= self._too_slow:
+            raise TooSlow
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         figures = {name: float(value) for name, value in (logs or {}).items()}
@@ -72,7 +84,13 @@ class TrialCallback(keras.callbacks.Callback):
             )
         self.history.append(figures)
         value = self._objective.get_value(figures)
-        if math.isfinite(value) and (self._best is None or self._objective.better_than(value, self._best)):
+        if math.isfinite(value) and self._is_best(value):
             self._best = value
             self.model.save_weights(self._weights)
         self._report(epoch, figures)
+
+    def _is_best(self, value: float) -> bool:
+        if self._best is not None:
+            return self._objective.better_than(value, self._best)
+        # Of trials that are equal the first to be created is the better one: which that is turns out later.
+        return self._to_beat is None or not self._objective.better_than(self._to_beat, value)

@@ -1,4 +1,4 @@
-"""What a child process runs: a function named with its arguments in a request file, or one after another.
+"""What a child process runs: a function named in a request file, one such after another, or trials of a search.
 
 It is started by its path, so that it needs no tfkit on the interpreter's own path.
 """
@@ -58,6 +58,14 @@ def serve(idle: float) -> None:
         os.write(replies, b"\n")
 
 
+def run_trials(folder: Path, descriptor: int) -> None:
+    """Runs the trials of a search that come over a socket."""
+    sys.path[:] = json.loads((folder / "terms.json").read_text())["path"]
+    from tfkit.children import search_worker
+
+    search_worker.serve(folder, descriptor)
+
+
 def _print_to(descriptor: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
@@ -84,6 +92,8 @@ if __name__ == "__main__":
     faulthandler.enable()
     if sys.argv[2] == "serve":
         serve(float(sys.argv[3]))
+    elif sys.argv[2] == "trials":
+        run_trials(Path(sys.argv[3]), int(sys.argv[4]))
     else:
         answer(Path(sys.argv[2]))
     # Frameworks that crash while they are torn down have given their result already.

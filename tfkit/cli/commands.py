@@ -19,7 +19,8 @@ BUILT_IN = (
     Command("measure", "Parameters, bytes and latency of a model.", "tfkit.cli.measure:measure"),
     Command("compress", "Make a model smaller or faster, within a bound.", "tfkit.cli.compress:compress"),
     Command("export", "Write a model for a server, verified; export verify DIR checks one.", "tfkit.cli.export:export"),
-    Command("report", "Print a finished run's table and write its report again.", "tfkit.cli.report:report"),
+    Command("search", "Show a search's trials and its best values, export its best model.", "tfkit.cli.search:search"),
+    Command("report", "Write the report of a run, or of a search, from its files.", "tfkit.cli.report:report"),
 )
 
 

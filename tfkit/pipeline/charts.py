@@ -9,22 +9,22 @@ from typing import Any
 # The column and the label of what an automatic search makes small.
 _COSTS = {"size": ("bytes", "bytes"), "latency": ("latency_p50_ms", "ms, one row at a time")}
 _STRENGTHS = {"prune": "sparsity", "quantize": "bits"}
-_BLUE, _ORANGE, _GREY = "#2f6db3", "#d97b29", "#8a8f98"
+BLUE, ORANGE, GREY = "#2f6db3", "#d97b29", "#8a8f98"
 
 
 def learning_curves(history: Mapping[str, Sequence[float]]) -> str:
     """A panel for each figure that Keras logged, train and validation together, over the epochs."""
     names = [name for name in history if not name.startswith("val_") and name != "learning_rate"]
-    figure, panels = _figure(len(names))
+    figure, panels = new_figure(len(names))
     for panel, name in zip(panels, names):
-        for key, colour, label in ((name, _BLUE, "train"), (f"val_{name}", _ORANGE, "validation")):
+        for key, colour, label in ((name, BLUE, "train"), (f"val_{name}", ORANGE, "validation")):
             if key in history:
                 epochs = range(1, len(history[key]) + 1)
                 panel.plot(epochs, history[key], color=colour, label=label, marker="o" if len(epochs) < 3 else None)
         panel.set(title=name, xlabel="epoch")
         panel.xaxis.get_major_locator().set_params(integer=True)
         panel.legend(frameon=False)
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def confusion(matrix: Any) -> str:
@@ -33,7 +33,7 @@ def confusion(matrix: Any) -> str:
 
     matrix = np.asarray(matrix)
     classes = len(matrix)
-    figure, (panel,) = _figure(1, size=(min(1.6 + 0.42 * classes, 9), min(1.4 + 0.42 * classes, 8.5)))
+    figure, (panel,) = new_figure(1, size=(min(1.6 + 0.42 * classes, 9), min(1.4 + 0.42 * classes, 8.5)))
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     panel.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     panel.set(xlabel="predicted", ylabel="true")
@@ -45,26 +45,26 @@ def confusion(matrix: Any) -> str:
                 shade = "white" if shares[row, column] > 0.5 else "black"
                 panel.text(column, row, f"{count:.0f}", ha="center", va="center", color=shade, fontsize=8)
     panel.spines[:].set_visible(False)
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def trial_scores(trials: Sequence[Mapping[str, Any]], objective: str, *, minimize: bool) -> str:
     """The score of each trial in its order, and the best so far; failed trials are crosses at the bottom."""
-    figure, (panel,) = _figure(1, size=(7, 3))
+    figure, (panel,) = new_figure(1, size=(7, 3))
     scored = [(number, trial["score"]) for number, trial in enumerate(trials, start=1) if trial["score"] is not None]
     failed = [number for number, trial in enumerate(trials, start=1) if trial["score"] is None]
     best: list[float] = []
     for _, score in scored:
         best.append(score if not best else (min if minimize else max)(best[-1], score))
-    panel.scatter([number for number, _ in scored], [score for _, score in scored], color=_GREY, s=18, label="trial")
-    panel.step([number for number, _ in scored], best, where="post", color=_BLUE, label="best so far")
+    panel.scatter([number for number, _ in scored], [score for _, score in scored], color=GREY, s=18, label="trial")
+    panel.step([number for number, _ in scored], best, where="post", color=BLUE, label="best so far")
     if failed:
         bottom = panel.get_ylim()[0]
-        panel.scatter(failed, [bottom] * len(failed), marker="x", color=_ORANGE, label="failed")
+        panel.scatter(failed, [bottom] * len(failed), marker="x", color=ORANGE, label="failed")
     panel.set(xlabel="trial", ylabel=objective)
     panel.xaxis.get_major_locator().set_params(integer=True)
     panel.legend(frameon=False)
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def front_chart(compressed: Mapping[str, Any]) -> str:
@@ -74,26 +74,26 @@ def front_chart(compressed: Mapping[str, Any]) -> str:
         compressed: rows, front, candidates, metric, bound and target, as a run keeps them.
     """
     cost, label = _COSTS[compressed["target"]]
-    figure, (panel,) = _figure(1, size=(7, 3.6))
+    figure, (panel,) = new_figure(1, size=(7, 3.6))
     measured = [row for row in compressed["candidates"] or [] if row.get(cost) is not None]
     rows, front = compressed["rows"], compressed["front"]
-    panel.scatter(*_columns(measured, cost), color=_GREY, s=16, label="candidate")
-    panel.step(*_columns(front, cost), where="post", color=_BLUE, marker="o", markersize=4, label="front")
+    panel.scatter(*_columns(measured, cost), color=GREY, s=16, label="candidate")
+    panel.step(*_columns(front, cost), where="post", color=BLUE, marker="o", markersize=4, label="front")
     source = next((row for row in rows if row["step"] == "float-litert"), rows[0])
     panel.scatter(*_columns([source], cost), color="black", marker="s", s=36, label=source["step"], zorder=3)
     chosen = [row for row in rows if row["kept"]][-1:]
-    panel.scatter(*_columns(chosen, cost), facecolors="none", edgecolors=_ORANGE, s=110, label="chosen", zorder=4)
+    panel.scatter(*_columns(chosen, cost), facecolors="none", edgecolors=ORANGE, s=110, label="chosen", zorder=4)
     if compressed["bound"] is not None:
-        panel.axhline(compressed["bound"], color=_ORANGE, linestyle="--", linewidth=1, label="bound")
+        panel.axhline(compressed["bound"], color=ORANGE, linestyle="--", linewidth=1, label="bound")
     panel.set(xscale="log", xlabel=label, ylabel=compressed["metric"])
     panel.legend(frameon=False, fontsize=8)
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def sensitivity_chart(rows: Sequence[Mapping[str, Any]]) -> str:
     """The loss of the metric over the strength, a line for each kernel, pruning and rounding side by side."""
     moves = list(dict.fromkeys(row["move"] for row in rows))
-    figure, panels = _figure(len(moves))
+    figure, panels = new_figure(len(moves))
     kernels = list(dict.fromkeys(row["kernel"] for row in rows))
     for panel, move in zip(panels, moves):
         for kernel in kernels:
@@ -105,26 +105,32 @@ def sensitivity_chart(rows: Sequence[Mapping[str, Any]]) -> str:
         panels[moves.index("quantize")].invert_xaxis()  # to the right is stronger, in both
     if len(kernels) <= 12:
         panels[0].legend(frameon=False, fontsize=7)
-    return _svg(figure)
+    return as_svg(figure)
 
 
 def _columns(rows: Sequence[Mapping[str, Any]], cost: str) -> tuple[list[float], list[float]]:
     return [row[cost] for row in rows], [row["metric"] for row in rows]
 
 
-def _figure(panels: int, size: tuple[float, float] | None = None) -> tuple[Any, Any]:
+def new_figure(panels: int, size: tuple[float, float] | None = None, columns: int | None = None) -> tuple[Any, Any]:
+    """A figure and its panels, side by side or so many in a row; a panel has 4.2 × 3 inches unless a size is given."""
     # Figure without pyplot: nothing global, no display.
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=size or (4.2 * panels, 3), layout="constrained")
-    axes = figure.subplots(1, panels, squeeze=False)[0]
+    across = min(panels, columns or panels)
+    rows = -(-panels // across)
+    figure = Figure(figsize=size or (4.2 * across, 3 * rows), layout="constrained")
+    axes = figure.subplots(rows, across, squeeze=False).ravel()
     for panel in axes:
         panel.spines[["top", "right"]].set_visible(False)
         panel.title.set_fontsize(10)
-    return figure, axes
+    for panel in axes[panels:]:
+        panel.remove()
+    return figure, axes[:panels]
 
 
-def _svg(figure: Any) -> str:
+def as_svg(figure: Any) -> str:
+    """The figure as an SVG element, the same for the same figure."""
     import matplotlib
 
     text = io.StringIO()

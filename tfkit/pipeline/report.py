@@ -7,15 +7,17 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from tfkit.errors import TfkitError
+from tfkit.errors import RunError, SearchError, TfkitError
 from tfkit.pipeline.charts import confusion, front_chart, learning_curves, sensitivity_chart, trial_scores
 from tfkit.pipeline.context import Context
 from tfkit.pipeline.evaluate import evaluate
 from tfkit.pipeline.folder import RunFolder
+from tfkit.pipeline.page import render, write_page
+from tfkit.pipeline.search_charts import charts
+from tfkit.pipeline.search_folder import open_search
 from tfkit.pipeline.table import runtime
 
 
@@ -34,7 +36,8 @@ def write_report(folder: Path) -> Path:
     compressed = _read(folder, "compress.json", {"rows": []})
     sensitivity = _read(folder, "sensitivity.json", [])
     stages = {stage["name"]: stage for stage in state["stages"]}
-    text = _render(
+    text = render(
+        "report.html.j2",
         recipe=state["recipe"],
         run=folder.name,
         smoke=about.get("smoke", False),
@@ -48,6 +51,7 @@ def write_report(folder: Path) -> Path:
         matrices={name: confusion(matrix) for name, matrix in about.get("matrices", {}).items()},
         trials=trials,
         trial_chart=trial_scores(trials["trials"], trials["objective"], minimize=trials["minimize"]) if trials else "",
+        search_charts=_search_charts(folder / "search"),
         compressed=compressed,
         front=compressed.get("front") or [],
         front_chart=front_chart(compressed) if compressed.get("front") else "",
@@ -55,11 +59,7 @@ def write_report(folder: Path) -> Path:
         sensitivity_chart=sensitivity_chart(sensitivity) if sensitivity else "",
         versions=about.get("versions", {}),
     )
-    path = folder / "report.html"
-    aside = path.with_name(".report.html.new")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
-    return path
+    return write_page(folder / "report.html", text)
 
 
 def _read(folder: Path, name: str, default: Any = None) -> Any:
@@ -67,14 +67,12 @@ def _read(folder: Path, name: str, default: Any = None) -> Any:
     return json.loads(path.read_text()) if path.exists() else default
 
 
-def _render(**values: Any) -> str:
-    import jinja2
-
-    template = files("tfkit.pipeline").joinpath("report.html.j2").read_text(encoding="utf-8")
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.from_string(template).render(**values)
+def _search_charts(folder: Path) -> list[dict[str, str]]:
+    """The charts of the search besides its history; none where its database is gone or cannot be read."""
+    try:
+        return charts(open_search(folder))[1:]
+    except (RunError, SearchError):
+        return []
 
 
 def _shown(row: Mapping[str, Any], source: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""search: the trials of a search one after another in this process, each on disk before the next begins."""
+"""search: trials of hyperparameters, in this process or in many, each on disk as soon as it has ended."""
 
 from __future__ import annotations
 
@@ -7,32 +7,32 @@ import shutil
 import tempfile
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from tfkit.data import Data
-from tfkit.errors import ParameterError
+from tfkit.errors import ParameterError, SearchError
 from tfkit.factory import create
+from tfkit.interrupt import heard_interrupts
 from tfkit.parameters import Ge, Gt, check
+from tfkit.pipeline.checkpoints import Checkpoints, best_trial
+from tfkit.pipeline.chief import Budget, Chief, Event
+from tfkit.pipeline.folds import splitter
 from tfkit.pipeline.lock import locked
+from tfkit.pipeline.runners.choice import Workers, runner_for
+from tfkit.pipeline.runners.processes import clear
+from tfkit.pipeline.runners.protocol import Runner
+from tfkit.pipeline.search_folder import read_search_facts, write_search_facts
 from tfkit.pipeline.search_result import SearchResult, model_loader, trial_result
 from tfkit.pipeline.space import Build, explore
-from tfkit.pipeline.trials import (
-    Event,
-    Job,
-    best_trial,
-    copied_callbacks,
-    keep_best,
-    run_trial,
-)
-from tfkit.progress import Advance, say, task
+from tfkit.pipeline.trials import Callbacks, Job, copied_callbacks, stop_rule
+from tfkit.progress import say, task
 from tfkit.recipe import Step, step_name
 
 if TYPE_CHECKING:
     import keras_tuner
-    from keras_tuner.engine.trial import Trial
 
 _LOCK = "search.lock"
 
@@ -43,6 +43,9 @@ class _Numbers:
     epochs: Annotated[int, Gt(0), "Epochs of a trial."] = 1
     seed: Annotated[int | None, Ge(0), "Seed."] = 0
     time_budget: Annotated[float | None, Gt(0), "Seconds."] = None
+    target: Annotated[float | None, "Score at which the search ends."] = None
+    keep: Annotated[int, Gt(0), "Trials whose weights are kept."] = 1
+    trial_timeout: Annotated[float | None, Gt(0), "Seconds of a trial."] = None
 
 
 def search(
@@ -56,18 +59,26 @@ def search(
     directory: str | Path | None = None,
     seed: int | None = 0,
     time_budget: float | None = None,
-    callbacks: Sequence[Any] | Callable[[], Sequence[Any]] = (),
+    target: float | None = None,
+    enqueue: Sequence[Mapping[str, Any]] = (),
+    keep: int = 1,
+    trial_timeout: float | None = None,
+    callbacks: Callbacks = (),
     progress: Callable[[Event], None] | None = None,
-    workers: int = 1,
-    cross_validation: None = None,
-    stop_early: None = None,
+    workers: Workers = 1,
+    cross_validation: Any = None,
+    stop_early: Step | None = None,
 ) -> SearchResult:
     """Searches hyperparameters: builds and trains a model for each trial, and keeps the best.
 
     Every trial is on disk before the next begins. A search that was killed, called again with the same
-    arguments, ends with the trials that it would have had: the one that was interrupted runs again with
+    arguments, ends with the trials that it would have had: those that were interrupted run again with
     the same values and the same random seed. A search that is finished, called again with more `trials`,
     runs the difference. A trial that fails is kept with its traceback, and the search goes on.
+
+    With more than one worker, trials run in processes of their own. This one alone writes the directory. A trial
+    whose worker dies or hangs is run again by another one, and has failed where that happens three times. A worker
+    that takes more than its share of the memory, or longer than `trial_timeout`, is stopped, and its trial has failed.
 
     Args:
         build: Function of KerasTuner's `hp` that returns a compiled Keras model.
@@ -82,18 +93,30 @@ def search(
             numpy and TensorFlow are set.
         time_budget: Seconds, of this call, after which no trial begins. A trial that runs then is stopped and comes
             first in the next call; but not before one trial was completed.
-        callbacks: Keras callbacks of each fit, copied for each trial; or a function that makes them.
-        progress: Called with dicts: {"event": "begin" or "epoch" or "end", "trial": id, …}.
-        workers: Processes that run trials; more than this one are not built yet.
-        cross_validation: Not built yet.
-        stop_early: Not built yet.
+        target: Score at which the search ends; trials that run then come first in the next call.
+        enqueue: Values to try first, each a dict by hyperparameter; those left out take their defaults.
+        keep: Of how many trials, the best ones, the weights are kept for `.load`.
+        trial_timeout: Seconds that a trial may take; in this process it ends at the next batch.
+        callbacks: Keras callbacks of each fit, copied for each trial; or a function that makes them. Those with a
+            method `watch` are given a function that returns the other trials' histories: {id: {metric: values}}.
+        progress: Called with dicts: {"event": "begin" or "epoch" or "end" or "lost", "trial": id, …}.
+        workers: How many trials run at once: 1 in this process, more in child processes, which share one copy of
+            the data in memory and the cores evenly; ("processes", {"count": 4, "memory": bytes of each,
+            "heartbeat": seconds}) says more. On a Ray cluster: "ray", an address such as "ray://host:10001", or
+            ("ray", {"address": …, "count": …}).
+        cross_validation: A number of folds, or one of scikit-learn's splitters: each trial is trained on every fold of
+            the train part, and its score is the mean over the folds after the epoch that is best by it. The
+            validation part is not used. `.best_model` is then trained on the whole train part when asked for.
+        stop_early: A callback plugin that ends trials which do worse than the others: "asha", "median-stopping", or
+            (name, params). It watches the objective unless told otherwise; a cross-validation's first fold.
 
     Returns:
         The trials, `.best_values`, and `.best_model` with the weights of the best epoch.
 
     Raises:
         ModelError: With the defaults, `build` raises or returns no compiled model.
-        ParameterError: An argument out of its bounds, or an objective that no metric has.
+        ParameterError: An argument out of its bounds, an objective that no metric has, or something that cannot
+            be sent to a worker.
         SearchError: The directory is of another search, or too many trials in a row have failed.
         RunError: Another process is at work in the directory, or it cannot be written.
         PluginNotFound: There is no such searcher.
@@ -110,31 +133,33 @@ def search(
         [{'bias': False}, {'bias': True}]
     """
     begun = time.monotonic()
-    _check_built(workers=workers, cross_validation=cross_validation, stop_early=stop_early)
     given = {"trials": trials, "epochs": epochs, "seed": seed, "time_budget": time_budget}
+    given |= {"target": target, "keep": keep, "trial_timeout": trial_timeout}
     numbers = check(_Numbers, given, owner="search")
-    ends = begun + (float("inf") if time_budget is None else numbers["time_budget"])
+    budget = Budget(
+        trials=numbers["trials"],
+        epochs=numbers["epochs"],
+        ends=begun + (float("inf") if time_budget is None else numbers["time_budget"]),
+        target=numbers["target"],
+        trial_timeout=numbers["trial_timeout"],
+    )
     _check_given(build, data)
-    oracle = _oracle(searcher, objective, numbers["trials"], explore(build), numbers["seed"])
+    choose = runner_for(workers)
+    copied_callbacks(callbacks)
+    oracle = _oracle(searcher, objective, budget.trials, explore(build), numbers["seed"])
+    job = Job(build, data, callbacks, oracle.objective, stop_early, cross_validation)
+    _check_job(job, oracle)
     with contextlib.ExitStack() as undo:
         folder = Path(directory) if directory is not None else _temporary(undo)
-        job = Job(build, data, numbers["epochs"], callbacks, folder, ends, progress or (lambda event: None))
-        copied_callbacks(job)
-        with locked(folder, _LOCK), _closed(oracle):
-            result = _result(oracle, job, _run(oracle, job, numbers["trials"]))
+        with locked(folder, _LOCK), _opened(oracle, folder, enqueue):
+            _write_facts(folder, oracle, job, searcher=searcher, trials=budget.trials, epochs=budget.epochs)
+            checkpoints = Checkpoints(oracle, folder, numbers["keep"])
+            with contextlib.closing(choose(job, folder)) as runner:
+                stopped = _run(oracle, runner, checkpoints, budget, progress or (lambda event: None))
+            result = _result(oracle, job, folder, stopped)
         # From here on a temporary folder lives as long as the result.
         weakref.finalize(result, undo.pop_all().close)
     return result
-
-
-def _check_built(*, workers: int, cross_validation: object, stop_early: object) -> None:
-    wanted = {
-        "workers": workers != 1,
-        "cross_validation": cross_validation is not None,
-        "stop_early": stop_early is not None,
-    }
-    for name in (name for name, asked in wanted.items() if asked):
-        raise ParameterError(f"the parameter {name!r} of search is not built yet: leave it out")
 
 
 def _check_given(build: Build, data: Data) -> None:
@@ -142,6 +167,18 @@ def _check_given(build: Build, data: Data) -> None:
         raise ParameterError(f"search needs build, a function of hp that returns a compiled Keras model; got {build!r}")
     if not isinstance(data, Data):
         raise ParameterError(f"search needs data, a tfkit.Data; got {type(data).__name__}")
+
+
+def _check_job(job: Job, oracle: keras_tuner.Oracle) -> None:
+    stop_rule(job.stop_early, job.objective)
+    if job.cross_validation is None:
+        return
+    splitter(job.cross_validation)
+    if getattr(oracle, "continues", False):
+        raise ParameterError(
+            f"{type(oracle).__name__} trains trials further, which has no meaning over folds: leave out "
+            "cross_validation, or take another searcher"
+        )
 
 
 def _oracle(searcher: Step, objective: Any, trials: int | None, space: Any, seed: int | None) -> keras_tuner.Oracle:
@@ -163,72 +200,67 @@ def _temporary(undo: contextlib.ExitStack) -> Path:
 
 
 @contextlib.contextmanager
-def _closed(oracle: keras_tuner.Oracle) -> Iterator[None]:
-    """Closes the oracle's files at the end, where it knows how to."""
+def _opened(oracle: keras_tuner.Oracle, folder: Path, enqueue: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+    """Has the oracle go on in a folder; closes its files at the end, where it knows how to."""
+    clear(folder)
+    whole = folder.resolve()
+    oracle._set_project_dir(str(whole.parent), whole.name)
     try:
+        if any(path.name != _LOCK for path in folder.iterdir()):
+            oracle.reload()
+        _enqueue(oracle, enqueue)
         yield
     finally:
         if hasattr(oracle, "close"):
             oracle.close()
 
 
-def _run(oracle: keras_tuner.Oracle, job: Job, trials: int | None) -> str:
+def _write_facts(folder: Path, oracle: keras_tuner.Oracle, job: Job, **facts: Any) -> None:
+    """Writes down what the search was called with; scores over other folds cannot be compared."""
+    folds = None if job.cross_validation is None else str(job.cross_validation)
+    before = read_search_facts(folder).get("cross_validation")
+    if folds != before and best_trial(oracle) is not None:
+        raise SearchError(
+            f"{folder} was searched with cross_validation={before}; got {folds}: go on as it was begun, or search in "
+            "another directory"
+        )
+    write_search_facts(folder, **facts, cross_validation=folds)
+
+
+def _enqueue(oracle: keras_tuner.Oracle, values: Sequence[Mapping[str, Any]]) -> None:
+    if values and not hasattr(oracle, "enqueue"):
+        raise ParameterError(f"the searcher {type(oracle).__name__} takes no values to try first: leave out enqueue")
+    for each in values:
+        oracle.enqueue(each)
+
+
+def _run(
+    oracle: keras_tuner.Oracle,
+    runner: Runner,
+    checkpoints: Checkpoints,
+    budget: Budget,
+    progress: Callable[[Event], None],
+) -> str:
     """Runs trials until there are enough; returns why it stopped."""
-    folder = job.directory.resolve()
-    oracle._set_project_dir(str(folder.parent), folder.name)
-    if any(path.name != _LOCK for path in folder.iterdir()):
-        oracle.reload()
-    keep_best(oracle, job.directory)
-    with task("search", total=trials) as advance:
+    with task("search", total=budget.trials) as advance, heard_interrupts():
         for _ in oracle.end_order:
             advance("")
-        while time.monotonic() < job.ends:
-            trial = oracle.create_trial("tfkit")
-            if trial.status != "RUNNING":
-                return _exhausted(oracle, trials)
-            if not _ran(oracle, trial, job, advance):
-                break
-    return _said(f"the time budget is spent after {len(oracle.end_order)} trials")
+        chief = Chief(oracle, runner, checkpoints, budget, progress, advance)
+        try:
+            return chief.run()
+        except KeyboardInterrupt:
+            say(f"search: interrupted; trials that come first in the next call: {', '.join(chief.running) or 'none'}")
+            raise
 
 
-def _ran(oracle: keras_tuner.Oracle, trial: Trial, job: Job, advance: Advance) -> bool:
-    """Runs a trial and tells of it; False where time ran out."""
-    about = {"trial": trial.trial_id, "values": dict(trial.hyperparameters.values)}
-    job.report({"event": "begin", **about})
-    if not run_trial(oracle, trial, job):
-        return False
-    keep_best(oracle, job.directory)
-    best = best_trial(oracle)
-    score = None if best is None else best.score
-    ended = oracle.trials[trial.trial_id]
-    job.report({"event": "end", **about, "status": ended.status, "score": ended.score, "best_score": score})
-    if ended.status != "INVALID":  # that one runs again
-        advance("" if score is None else f"best {oracle.objective.name} {score:.4g}")
-    return True
-
-
-def _exhausted(oracle: keras_tuner.Oracle, trials: int | None) -> str:
-    done = len(oracle.trials)
-    if trials is not None and done >= trials:
-        return f"all {done} trials have run"
-    if not oracle.get_space().space:
-        return _said(f"build(hp) asks for no hyperparameters: one trial is all there is; trials={trials}")
-    return _said(f"every distinct set of values was tried, in {done} trials; trials={trials}")
-
-
-def _said(reason: str) -> str:
-    say(f"search: {reason}")
-    return reason
-
-
-def _result(oracle: keras_tuner.Oracle, job: Job, stopped: str) -> SearchResult:
+def _result(oracle: keras_tuner.Oracle, job: Job, folder: Path, stopped: str) -> SearchResult:
     ended = set(oracle.end_order)
     trials = {each: oracle.trials[each] for each in oracle.start_order if each in ended}
     return SearchResult(
         trials=tuple(trial_result(trial) for trial in trials.values()),
         objective=oracle.objective.name,
         minimize=oracle.objective.direction == "min",
-        directory=job.directory,
+        directory=folder,
         stopped=stopped,
-        _load=model_loader(job, trials),
+        _load=model_loader(job, folder, trials),
     )

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfkit.errors import ModelError, SearchError
+from tfkit.pipeline.checkpoints import weights_path
 from tfkit.pipeline.space import built
-from tfkit.pipeline.trials import Job, weights_path
+from tfkit.pipeline.trials import Job, shape
 from tfkit.reasons import reason
 
 if TYPE_CHECKING:
@@ -86,9 +87,26 @@ class SearchResult:
         assert score is not None
         return score
 
+    def load(self, trial: TrialResult | str) -> keras.Model:
+        """The model of a trial after its best epoch, built anew; after a cross-validation trained anew on all rows.
+
+        Args:
+            trial: The trial, or its id: one of the best `keep` that the search has kept.
+
+        Raises:
+            SearchError: There is no such trial.
+            ModelError: Its weights are not kept, or do not fit what `build` returns now.
+        """
+        wanted = trial if isinstance(trial, str) else trial.id
+        if wanted not in {each.id for each in self.trials}:
+            raise SearchError(f"there is no trial {wanted!r}; there are {len(self.trials)}, see .trials")
+        return self._load(wanted)
+
     @functools.cached_property
     def best_model(self) -> keras.Model:
         """The model of the best trial after its best epoch, built anew and its weights read when first asked for.
+
+        After a cross-validation it is trained on the whole train part, for as many epochs as were best.
 
         Raises:
             SearchError: No trial was completed.
@@ -105,7 +123,7 @@ def trial_result(trial: Trial) -> TrialResult:
     }
     return TrialResult(
         id=trial.trial_id,
-        values=dict(trial.hyperparameters.values),
+        values=plain(trial.hyperparameters.values),
         score=None if trial.score is None else float(trial.score),
         status=trial.status,
         metrics={name: steps[trial.best_step] for name, steps in history.items() if trial.best_step in steps},
@@ -114,15 +132,30 @@ def trial_result(trial: Trial) -> TrialResult:
     )
 
 
-def model_loader(job: Job, trials: Mapping[str, Trial]) -> Callable[[str], keras.Model]:
-    """A function from a trial's id to its model with the weights that were kept."""
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values without those in which a searcher says how a trial is trained.
+
+    Example:
+        >>> plain({"rate": 0.1, "tuner/epochs": 3})
+        {'rate': 0.1}
+    """
+    return {name: value for name, value in values.items() if not name.startswith("tuner/")}
+
+
+def model_loader(job: Job, directory: Path, trials: Mapping[str, Trial]) -> Callable[[str], keras.Model]:
+    """A function from a trial's id to its model with the weights that were kept; cross-validated, trained anew."""
 
     def load(trial_id: str) -> keras.Model:
-        trial = trials[trial_id]
-        path = weights_path(job.directory, trial)
+        if job.cross_validation is not None:
+            return refitted(job, trials[trial_id])
+        path = weights_path(directory, trial_id)
         if not path.exists():
-            raise ModelError(f"the weights of the best trial, {path}, are gone: train a model with .best_values")
-        model = _shaped(job, trial)
+            raise ModelError(
+                f"the weights {path} are not there: a search keeps those of its best `keep` trials; "
+                "train a model with the trial's .values"
+            )
+        model = built(job.build, trials[trial_id].hyperparameters)
+        shape(model, job.data)
         try:
             model.load_weights(path)
         except Exception as error:
@@ -132,10 +165,15 @@ def model_loader(job: Job, trials: Mapping[str, Trial]) -> Callable[[str], keras
     return load
 
 
-def _shaped(job: Job, trial: Trial) -> keras.Model:
-    """The trial's model with all the variables that its weights hold, the optimizer's too."""
+def refitted(job: Job, trial: Trial) -> keras.Model:
+    """A cross-validated trial's model, trained on the whole train part up to its best epoch."""
+    if trial.best_step is None:
+        raise ModelError(f"trial {trial.trial_id} has no best epoch to train a model for: its status is {trial.status}")
     model = built(job.build, trial.hyperparameters)
-    if not model.built:
-        model.predict_on_batch(job.data.sample(1))
-    model.optimizer.build(model.trainable_variables)
+    model.fit(
+        job.data.dataset("train"),
+        epochs=int(trial.best_step) + 1,
+        shuffle=False,  # the dataset does it; Keras warns of its own default
+        verbose=0,
+    )
     return model

@@ -50,6 +50,9 @@ def run_search(context: Context) -> Metrics:
         time_budget=section.time_budget,
         seed=context.recipe.seed,
         directory=context.path("search"),
+        workers=section.workers,
+        cross_validation=section.cross_validation,
+        stop_early=section.stop_early,
     )
     trials = [{"values": each.values, "score": each.score, "status": each.status} for each in result.trials]
     found = {"objective": section.objective, "minimize": result.minimize, "best": result.best_values, "trials": trials}

@@ -1,26 +1,36 @@
-"""One trial of a search: its model built, trained, and its figures told to the oracle."""
+"""One trial of a search, wherever it runs: its model built and trained."""
 
 from __future__ import annotations
 
 import copy
 import traceback
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfkit.data import Data
-from tfkit.errors import ParameterError
+from tfkit.errors import ModelError, ParameterError
+from tfkit.factory import create
+from tfkit.pipeline.runners.protocol import (
+    COMPLETED,
+    FAILED,
+    INVALID,
+    STOPPED,
+    Figures,
+    Histories,
+    Outcome,
+    TrialRequest,
+    Watcher,
+)
 from tfkit.pipeline.session import clear_session
 from tfkit.pipeline.space import Build, built
+from tfkit.recipe import Step, step_name
 
 if TYPE_CHECKING:
     import keras
     import keras_tuner
-    from keras_tuner.engine.trial import Trial
 
-Event = dict[str, Any]
+Callbacks = Sequence[Any] | Callable[[], Sequence[Any]]
 
 
 @dataclass(frozen=True)
@@ -30,132 +40,173 @@ class Job:
     Attributes:
         build: Function of `hp` that returns a compiled Keras model.
         data: Train and validation parts.
-        epochs: Epochs of a trial.
-        callbacks: Keras callbacks, copied for each trial, or a function that makes them.
-        directory: Where the weights of the best trial are kept.
-        ends: `time.monotonic()` at which a trial that is not the first is stopped.
-        report: Called with what happens, as a dict.
+        callbacks: Keras callbacks, copied for each trial, or a function that makes them. Those that have a method
+            `watch` are given a function that returns the histories of the other trials.
+        objective: A `keras_tuner.Objective`.
+        stop_early: A callback plugin that ends trials which do worse than the others, or None.
+        cross_validation: What `tfkit.pipeline.folds.folds` takes, or None.
+        set_up: What a child process calls before it runs trials.
     """
 
     build: Build
     data: Data
-    epochs: int
-    callbacks: Sequence[Any] | Callable[[], Sequence[Any]]
-    directory: Path
-    ends: float
-    report: Callable[[Event], None]
+    callbacks: Callbacks
+    objective: Any
+    stop_early: Step | None = None
+    cross_validation: Any = None
+    set_up: str | None = "tfkit.pipeline.session:bound_tensorflow"
+
+    def run(self, request: TrialRequest, watcher: Watcher) -> Outcome:
+        """Trains a trial's model; what goes wrong is in the outcome, and is no error here.
+
+        Args:
+            request: The trial.
+            watcher: Is told of each epoch.
+
+        Raises:
+            ParameterError: No metric has the objective's name.
+        """
+        import keras_tuner
+
+        from tfkit.attach.trial import OutOfTime, TooSlow, UnknownObjective
+
+        # A copy, since KerasTuner changes the conditions in what it reads.
+        hp = keras_tuner.HyperParameters.from_config(copy.deepcopy(request.hyperparameters))
+        try:
+            history = tuple(self._history(request, hp, watcher))
+        except OutOfTime:
+            return Outcome(STOPPED, request.hyperparameters)
+        except TooSlow:
+            return request.too_slow()
+        except (UnknownObjective, keras_tuner.errors.FatalError):
+            raise
+        except Exception as error:
+            final = isinstance(error, keras_tuner.errors.FailedTrialError)
+            return Outcome(FAILED if final else INVALID, hp.get_config(), message=traceback.format_exc())
+        return Outcome(COMPLETED, hp.get_config(), history)
+
+    def _history(self, request: TrialRequest, hp: keras_tuner.HyperParameters, watcher: Watcher) -> list[Figures]:
+        if self.cross_validation is None:
+            return fitted(self, request, hp, watcher).history
+        from tfkit.pipeline.cross_validated import cross_validated
+
+        return cross_validated(self, request, hp, watcher)
 
 
-def run_trial(oracle: keras_tuner.Oracle, trial: Trial, job: Job) -> bool:
-    """Trains a trial's model and ends the trial; what goes wrong is kept with it, and is no error here.
+@dataclass(frozen=True)
+class Fit:
+    """What became of one fit.
 
-    Args:
-        oracle: The oracle that gave the trial.
-        trial: The trial.
-        job: What the trials have in common.
+    Attributes:
+        history: The logs of each epoch.
+        was_given_up: Whether it was ended since it did worse than the others.
+    """
 
-    Returns:
-        False where time ran out; the trial then has not ended.
+    history: list[Figures]
+    was_given_up: bool
+
+
+def stop_rule(stop_early: Step | None, objective: Any) -> list[Any]:
+    """The callback that ends bad trials, if there is one; it watches the objective unless told otherwise.
 
     Raises:
-        ParameterError: No metric has the objective's name.
-        SearchError: Too many trials in a row have failed.
+        PluginNotFound: There is no such callback.
+        ParameterError: It takes other parameters; or there are several objectives, and none is named.
     """
-    import keras_tuner
-
-    from tfkit.attach.trial import OutOfTime, UnknownObjective
-
-    try:
-        history = _trained(oracle, trial, job)
-    except OutOfTime:
-        return False
-    except (UnknownObjective, keras_tuner.errors.FatalError):
-        raise
-    except Exception as error:
-        final = isinstance(error, keras_tuner.errors.FailedTrialError)
-        trial.status, trial.message = "FAILED" if final else "INVALID", traceback.format_exc()
-    else:
-        for epoch, figures in enumerate(history):
-            oracle.update_trial(trial.trial_id, figures, step=epoch)
-        trial.status = "COMPLETED"
-    oracle.end_trial(trial)
-    oracle.save()  # KerasTuner's own do not know before that the trial has ended
-    return True
+    if stop_early is None:
+        return []
+    name, params = step_name(stop_early)
+    if "monitor" not in params and hasattr(objective, "objectives"):
+        known = ", ".join(objective.name_to_direction)
+        raise ParameterError(f"stop_early={name!r} watches one objective of {known}: pass ({name!r}, {{'monitor': …}})")
+    watched = {} if "monitor" in params else {"monitor": objective.name, "mode": objective.direction}
+    return [create("callback", name, **{**watched, **params})]
 
 
-def best_trial(oracle: keras_tuner.Oracle) -> Trial | None:
-    """The completed trial with the best score; KerasTuner's own list goes on with those that failed."""
-    return next((trial for trial in oracle.get_best_trials() if trial.status == "COMPLETED"), None)
-
-
-def weights_path(directory: Path, trial: Trial) -> Path:
-    """Where a trial's weights are kept."""
-    return directory / f"trial-{trial.trial_id}.weights.h5"
-
-
-def keep_best(oracle: keras_tuner.Oracle, directory: Path) -> None:
-    """Removes all weights but those of the best trial."""
-    best = best_trial(oracle)
-    for path in directory.glob("trial-*.weights.h5"):
-        if best is None or path != weights_path(directory, best):
-            path.unlink()
-
-
-def copied_callbacks(job: Job) -> list[Any]:
+def copied_callbacks(callbacks: Callbacks) -> list[Any]:
     """The callbacks for one fit.
 
     Raises:
         ParameterError: They cannot be copied.
     """
-    if callable(job.callbacks):
-        return list(job.callbacks())
+    if callable(callbacks):
+        return list(callbacks())
     try:
-        return copy.deepcopy(list(job.callbacks))
+        return copy.deepcopy(list(callbacks))
     except Exception as error:
         raise ParameterError(
             f"the callbacks cannot be copied for each trial ({error}): pass callbacks= a function that makes them"
         ) from error
 
 
-def _trained(oracle: keras_tuner.Oracle, trial: Trial, job: Job) -> list[dict[str, float]]:
-    """The logs of each epoch."""
+def shape(model: keras.Model, data: Data) -> None:
+    """Makes all variables of a model exist, the optimizer's too."""
+    if not model.built:
+        model.predict_on_batch(data.sample(1))
+    model.optimizer.build(model.trainable_variables)
+
+
+def fitted(job: Job, request: TrialRequest, hp: keras_tuner.HyperParameters, watcher: Watcher) -> Fit:
+    """Builds a model and trains it."""
     import keras
 
+    from tfkit.attach.state import learning_rate, save_state
     from tfkit.attach.trial import TrialCallback
 
-    def report(epoch: int, figures: dict[str, float]) -> None:
-        job.report({"event": "epoch", "trial": trial.trial_id, "epoch": epoch, "epochs": job.epochs, "logs": figures})
-
-    best = best_trial(oracle)
-    watch = TrialCallback(
-        oracle.objective,
-        None if best is None else best.score,
-        weights_path(job.directory, trial),
-        float("inf") if best is None else job.ends,
-        report,
-    )
     clear_session()
-    keras.utils.set_random_seed(_seed(oracle, trial))
-    _fit(built(job.build, trial.hyperparameters), job, watch)
-    return watch.history
+    keras.utils.set_random_seed(request.seed)
+    watch = TrialCallback(
+        job.objective,
+        request.to_beat,
+        request.weights,
+        request.ends,
+        lambda epoch, figures: watcher.epoch(request, epoch, figures),
+        request.timeout,
+    )
+    model = built(job.build, hp)
+    rate = learning_rate(model)
+    _resume(model, job, request)
+    callbacks = _watching(job, request, watcher)
+    _fit(model, job, request, [*callbacks, watch])
+    if request.last is not None:
+        save_state(model, request.last, rate)
+    given_up = any(getattr(each, "stopped_epoch", None) is not None for each in callbacks if hasattr(each, "watch"))
+    return Fit(watch.history, given_up)
 
 
-def _fit(model: keras.Model, job: Job, watch: keras.callbacks.Callback) -> None:
+def _resume(model: keras.Model, job: Job, request: TrialRequest) -> None:
+    """Puts the model where the trial that it goes on from has ended."""
+    if request.resume is None:
+        return
+    from tfkit.attach.state import load_state
+
+    if not request.resume.exists():
+        raise ModelError(f"the state of the trial to go on from, {request.resume}, was not kept")
+    shape(model, job.data)
+    load_state(model, request.resume)
+
+
+def _fit(model: keras.Model, job: Job, request: TrialRequest, callbacks: list[Any]) -> None:
     validation = None if job.data.validation is None else job.data.dataset("validation")
     model.fit(
         job.data.dataset("train"),
         validation_data=validation,
-        epochs=job.epochs,
+        epochs=request.epochs,
+        initial_epoch=request.initial_epoch,
         shuffle=False,  # the dataset does it; Keras warns of its own default
         verbose=0,
-        callbacks=[*copied_callbacks(job), watch],
+        callbacks=callbacks,
     )
 
 
-def _seed(oracle: keras_tuner.Oracle, trial: Trial) -> int:
-    """A seed for each run of each trial: a retry begins otherwise, a trial that was interrupted begins alike."""
-    import numpy as np
+def _watching(job: Job, request: TrialRequest, watcher: Watcher) -> list[Any]:
+    """The callbacks; those that compare the trial with others know where to find them."""
 
-    run = oracle._run_times[trial.trial_id]
-    sequence = np.random.SeedSequence([oracle.seed, zlib.crc32(trial.trial_id.encode()), run])
-    return int(sequence.generate_state(1)[0])
+    def others() -> Histories:
+        return {trial: figures for trial, figures in watcher.histories().items() if trial != request.trial}
+
+    callbacks = [*copied_callbacks(job.callbacks), *stop_rule(job.stop_early, job.objective)]
+    for each in callbacks:
+        if hasattr(each, "watch"):
+            each.watch(others)
+    return callbacks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -135,7 +136,8 @@ def _oracle(
     taken = _taken(plugin)
     oracle = make(plugin, {**example, **{name: value for name, value in ours.items() if name in taken}})
     oracle.verbose = 0
-    oracle._set_project_dir("searches", project)
+    # Each example searches on its own.
+    oracle._set_project_dir(f"searches/{zlib.crc32(repr(example).encode()):x}", project)
     return oracle
 
 

@@ -1,1 +1,1 @@
-"""Bayesian search: a Gaussian process of the scores so far, and the point that promises the most."""
+"""Bayesian search: the point that a model of the scores so far promises the most of."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.optimize import minimize
 
-from tfkit_searchers.bayesian.axes import Axis
-from tfkit_searchers.bayesian.belief import Belief
-from tfkit_searchers.bayesian.encoding import Encoding
-from tfkit_searchers.bayesian.improvement import log_improvement
+from tfkit_searchers.axes import Axis
+from tfkit_searchers.encoding import Encoding
+from tfkit_searchers.surrogate.belief import Belief
+from tfkit_searchers.surrogate.improvement import log_improvement
 
 _DRAWN = 384  # candidates from the whole space
 _NEAR = 192  # candidates near the best points

@@ -4,7 +4,7 @@ import keras_tuner
 
 import tfkit
 
-NAMES = ("grid", "random", "bayesian")
+NAMES = ("grid", "random", "sobol", "bayesian", "genetic")
 
 
 def mixed():
@@ -32,6 +32,17 @@ def twelve():
     return hp
 
 
+def plane(low=-5.0, high=5.0):
+    hp = keras_tuner.HyperParameters()
+    hp.Float("x", low, high)
+    hp.Float("y", low, high)
+    return hp
+
+
+def bowl(values):
+    return (values["x"] - 1) ** 2 + 3 * (values["y"] + 2) ** 2
+
+
 def oracle_in(folder, name="random", hyperparameters=None, reload=True, **options):
     options = {"objective": "val_loss", "max_trials": None, "seed": 0, **options}
     oracle = tfkit.create("searcher", name, hyperparameters=hyperparameters, **options)
@@ -57,6 +68,31 @@ def run(oracle, most=10_000):
             break
         finish(oracle, trial, float(trial.trial_id))
     return [(each.trial_id, each.status, each.score, each.hyperparameters.values) for each in oracle.trials.values()]
+
+
+def search(name, function, hp, trials, **options):
+    """Runs to the end, in memory; the oracle."""
+    options = {"objective": "val_loss", "seed": 0, "max_consecutive_failed_trials": trials + 1, **options}
+    oracle = tfkit.create("searcher", name, max_trials=trials, hyperparameters=hp, **options)
+    oracle.verbose = 0
+    while (trial := oracle.create_trial("tuner")).status == "RUNNING":
+        finish(oracle, trial, function(trial.hyperparameters.values))
+    return oracle
+
+
+def run_with_kills(current, function, trials, kills=()):
+    """So many trials, each step on the oracle that `current()` gives, anew before the trials in `kills` end."""
+    oracle = current()
+    for number in range(trials):
+        trial = oracle.create_trial("tuner")
+        if number in kills:
+            oracle = current()
+            trial = oracle.create_trial("tuner")
+        figures = function(trial.hyperparameters.values)
+        oracle.update_trial(trial.trial_id, figures if isinstance(figures, dict) else {"val_loss": figures})
+        trial.status = "COMPLETED"
+        oracle.end_trial(trial)
+    return [(each.trial_id, each.hyperparameters.values, each.score) for each in oracle.trials.values()]
 
 
 def key(values):

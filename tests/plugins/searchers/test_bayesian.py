@@ -3,37 +3,22 @@
 import math
 import time
 
+import driven_oracles
 import keras_tuner
 import numpy as np
 import pytest
-from driven_oracles import finish, key, mixed, oracle_in, twelve
+from driven_oracles import bowl, finish, key, mixed, oracle_in, plane, twelve
 
 from tfkit_searchers.bayesian.acquire import Promise, ranked
-from tfkit_searchers.bayesian.belief import Seen, believed, is_stalled
-from tfkit_searchers.bayesian.encoding import Encoding
 from tfkit_searchers.bayesian.oracle import BayesianSearch
-from tfkit_searchers.bayesian.process import Kernel
-
-
-def plane(low=-5.0, high=5.0):
-    hp = keras_tuner.HyperParameters()
-    hp.Float("x", low, high)
-    hp.Float("y", low, high)
-    return hp
-
-
-def bowl(values):
-    return (values["x"] - 1) ** 2 + 3 * (values["y"] + 2) ** 2
+from tfkit_searchers.encoding import Encoding
+from tfkit_searchers.surrogate.belief import Seen, believed, is_stalled
+from tfkit_searchers.surrogate.process import Kernel
 
 
 def search(function, hp, trials, **options):
     """Runs to the end, in memory; the trials."""
-    options = {"objective": "val_loss", "seed": 0, "max_consecutive_failed_trials": trials + 1, **options}
-    oracle = BayesianSearch(max_trials=trials, hyperparameters=hp, **options)
-    oracle.verbose = 0
-    while (trial := oracle.create_trial("tuner")).status == "RUNNING":
-        finish(oracle, trial, function(trial.hyperparameters.values))
-    return list(oracle.trials.values())
+    return list(driven_oracles.search("bayesian", function, hp, trials, **options).trials.values())
 
 
 def lowest(trials):
@@ -152,7 +137,7 @@ def test_two_workers_and_a_reopened_search_have_one_kernel(tmp_path):
     finish(oracle, late, bowl(late.hyperparameters.values))
     again = oracle_in(tmp_path, "bayesian", plane(), **options)
     done = [[each for each in one.trials.values() if each.score is not None] for one in (oracle, again)]
-    kernels = [one._kernel(51, trials) for one, trials in zip((oracle, again), done)]
+    kernels = [one._kernels(51, trials)[0] for one, trials in zip((oracle, again), done)]
     np.testing.assert_array_equal(kernels[0].lengths, kernels[1].lengths)
 
 

@@ -9,13 +9,13 @@ from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from tfkit_searchers.bayesian.acquire import Promise
-from tfkit_searchers.bayesian.belief import Seen, believed
-from tfkit_searchers.bayesian.encoding import Encoding
-from tfkit_searchers.bayesian.fit import LENGTH_PRIOR, NOISE_PRIOR, SCALE_PRIOR, Evidence, fit
-from tfkit_searchers.bayesian.improvement import log_h, log_improvement
-from tfkit_searchers.bayesian.process import Kernel, Posterior
-from tfkit_searchers.bayesian.thin import kept
-from tfkit_searchers.bayesian.warp import symmetric, warped
+from tfkit_searchers.encoding import Encoding
+from tfkit_searchers.surrogate.belief import Seen, believed
+from tfkit_searchers.surrogate.fit import LENGTH_PRIOR, NOISE_PRIOR, SCALE_PRIOR, Evidence, fit
+from tfkit_searchers.surrogate.improvement import log_h, log_improvement
+from tfkit_searchers.surrogate.process import Kernel, Posterior
+from tfkit_searchers.surrogate.thin import kept
+from tfkit_searchers.surrogate.warp import symmetric, warped
 
 KERNEL = Kernel(np.array([0.3, 0.8, 2.0]), 1.7, 1e-3)
 

@@ -147,7 +147,7 @@ def test_work_on_disk_is_the_same_for_every_trial(tmp_path, name):
     statements = []
     oracle._database._connection.set_trace_callback(statements.append)
     counts = []
-    for _ in range(25 if name == "bayesian" else 200):
+    for _ in range(25 if name in ("bayesian", "genetic") else 200):
         run(oracle, most=1)
         counts.append((len(statements), sum(map(len, statements)) // 100))
         statements.clear()

@@ -29,7 +29,9 @@ def test_space_of_12_points_gives_12_distinct_trials_and_stops(tmp_path, name):
 def test_values_are_those_of_the_space(tmp_path, name):
     hp = mixed()
     allowed = {each.name: each for each in hp.space}
-    for _, _, _, values in run(oracle_in(tmp_path, name, hp, max_trials=40 if name == "bayesian" else 300)):
+    for _, _, _, values in run(
+        oracle_in(tmp_path, name, hp, max_trials=40 if name in ("bayesian", "genetic") else 300)
+    ):
         assert values.keys() == {*allowed} - ({"layers"} if values["kind"] == "flat" else set())
         assert 1e-4 <= values["rate"] <= 1e-1
         assert values["units"] in range(4, 257)

@@ -6,8 +6,8 @@ import numpy as np
 from scipy.linalg import lapack
 from scipy.optimize import minimize
 
-from tfkit_searchers.bayesian.kernel import matern
-from tfkit_searchers.bayesian.process import Kernel, cholesky
+from tfkit_searchers.surrogate.kernel import matern
+from tfkit_searchers.surrogate.process import Kernel, cholesky
 
 # Normal priors of the logarithms: mean and standard deviation.
 LENGTH_PRIOR = (np.log(0.5), 1.0)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tfkit_searchers import space
-from tfkit_searchers.bayesian.axes import Axis
+from tfkit_searchers.axes import Axis
 
 # An arc of length 1 over a right angle, round the point that stands for "inactive".
 _RADIUS = 2 / np.pi

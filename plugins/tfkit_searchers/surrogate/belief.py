@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from tfkit_searchers.bayesian.encoding import Encoding
-from tfkit_searchers.bayesian.fit import fit
-from tfkit_searchers.bayesian.process import Kernel, Posterior
-from tfkit_searchers.bayesian.thin import kept
-from tfkit_searchers.bayesian.warp import warped
+from tfkit_searchers.encoding import Encoding
+from tfkit_searchers.surrogate.fit import fit
+from tfkit_searchers.surrogate.process import Kernel, Posterior
+from tfkit_searchers.surrogate.thin import kept
+from tfkit_searchers.surrogate.warp import warped
 
 # What a belief rests on, and a fit of its kernel, at most.
 _MOST = 250

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import lapack
 
-from tfkit_searchers.bayesian.kernel import distances2, matern
+from tfkit_searchers.surrogate.kernel import distances2, matern
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Hyperband: many configurations for a few epochs, the best ones for more."""
