@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,7 @@ def hypermodel(
     """
     import keras
 
+    input_shape = _shape(input_shape)
     suited = _blocks(len(input_shape))
     Parameter("dropout", float, (Ge(0), Lt(1))).checked(dropout, owner="hypermodel")
     kinds = list(suited) if kinds is None else list(kinds)
@@ -154,6 +156,18 @@ def _layer(name: str, axes: int) -> Any:
     return getattr(keras.layers, f"{name}{axes}D")
 
 
+def _shape(given: Any) -> tuple[Any, ...]:
+    try:
+        found = tuple(given)
+        if all(each is None or operator.index(each) > 0 for each in found):
+            return found
+    except TypeError:
+        pass
+    raise ParameterError(
+        f"the parameter 'input_shape' of hypermodel must be whole numbers, such as (features,); got {given!r}"
+    )
+
+
 def _check(
     input_shape: Sequence[int], kinds: Sequence[str], suited: Mapping[str, Block], **pairs: tuple[int, int]
 ) -> None:
@@ -169,7 +183,10 @@ def _check(
             )
     if not kinds or len(set(kinds)) < len(kinds):
         raise ParameterError(f"the parameter 'kinds' of hypermodel must be different kinds; got {kinds}")
-    for name, (low, high) in pairs.items():
+    for name, pair in pairs.items():
+        if not isinstance(pair, Sequence) or len(pair) != 2:
+            raise ParameterError(f"the parameter {name!r} of hypermodel must be (least, largest); got {pair!r}")
+        low, high = pair
         parameter = Parameter(name, int, (Ge(1),))
         if parameter.checked(low, owner="hypermodel") > parameter.checked(high, owner="hypermodel"):
             raise ParameterError(f"the parameter {name!r} of hypermodel must be (least, largest); got {(low, high)}")

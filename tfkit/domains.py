@@ -18,8 +18,9 @@ from tfkit.parameters import Parameter
 _MARGIN = 0.01
 # From this ratio of its ends on a range is sampled logarithmically.
 _DECADES = 100.0
-# KerasTuner's arguments of a range, and its ways to sample one.
+# KerasTuner's arguments of a range and of a choice, and its ways to sample a range.
 _RANGE = {"min_value", "max_value", "step", "sampling", "default"}
+_CHOICE = {"values", "ordered", "default"}
 _SAMPLINGS = ("linear", "log", "reverse_log")
 
 
@@ -94,13 +95,34 @@ def given_domain(parameter: Parameter, given: Any, *, owner: str) -> Domain:
             f"the range of {parameter.name!r} of {owner} must be (low, high), a list of choices, or KerasTuner's "
             f"arguments such as {{'min_value': 1, 'max_value': 9}}; got {given!r}"
         )
-    if "values" in given:
-        return _choice([parameter.checked(each, owner=owner) for each in given["values"]], parameter)
-    return _given_range(parameter, given, owner)
-
-
-def _given_range(parameter: Parameter, given: Mapping[str, Any], owner: str) -> Domain:
     about = f"the range of {parameter.name!r} of {owner}"
+    if "values" in given:
+        return _given_choice(parameter, given, owner, about)
+    return _given_range(parameter, given, owner, about)
+
+
+def _given_choice(parameter: Parameter, given: Mapping[str, Any], owner: str, about: str) -> Domain:
+    values, default, ordered = (given.get(name) for name in ("values", "default", "ordered"))
+    if not given.keys() <= _CHOICE:
+        raise ParameterError(f"{about} takes {', '.join(sorted(_CHOICE))}; got {dict(given)!r}")
+    if not isinstance(values, (list, tuple)) or not values:
+        raise ParameterError(f"{about} needs a list of one value or more; got {values!r}")
+    found = _choice([parameter.checked(each, owner=owner) for each in values], parameter)
+    choices = found.arguments["values"]
+    more: dict[str, Any] = {}
+    if default is not None or ("default" in given and None in values):
+        default = parameter.checked(default, owner=owner)
+        more["default"] = default if found.values is None else str(default)
+        if more["default"] not in choices:
+            raise ParameterError(f"{about} has a default that is none of the values {list(values)}; got {default!r}")
+    if ordered is not None:
+        more["ordered"] = ordered
+        if not isinstance(ordered, bool) or (ordered and not _is_number(choices[0])):
+            raise ParameterError(f"{about} is ordered (True) or not (False), only numbers are; got {ordered!r}")
+    return Domain(found.method, {**found.arguments, **more}, found.values)
+
+
+def _given_range(parameter: Parameter, given: Mapping[str, Any], owner: str, about: str) -> Domain:
     if not {"min_value", "max_value"} <= given.keys() <= _RANGE:
         raise ParameterError(f"{about} takes {', '.join(sorted(_RANGE))}; got {dict(given)!r}")
     low, high = (parameter.checked(given[name], owner=owner) for name in ("min_value", "max_value"))
@@ -113,9 +135,28 @@ def _given_range(parameter: Parameter, given: Mapping[str, Any], owner: str) -> 
             f"from {low}"
         )
     kind = int if isinstance(low, int) and isinstance(high, int) else float
-    found = _range(kind, low, high, parameter)
-    more = {name: value for name, value in given.items() if name not in ("min_value", "max_value")}
+    step, default = given.get("step"), given.get("default")
+    if step is not None:
+        _check_step(step, kind, sampling, about)
+    if default is not None:
+        _check_default(parameter.checked(default, owner=owner), kind, (low, high), about)
+    # A step is added where nothing is said of the sampling: of logarithms it would be a factor.
+    found = _range(kind, low, high, parameter, log=step is None)
+    more = {name: given[name] for name in ("step", "sampling", "default") if given.get(name) is not None}
     return Domain(found.method, {**found.arguments, **more})
+
+
+def _check_step(step: Any, kind: type, sampling: str, about: str) -> None:
+    least = 0 if sampling == "linear" else 1
+    if not _is_number(step) or not least < step < math.inf or (kind is int and not isinstance(step, int)):
+        words = "a whole number" if kind is int else "a number"
+        raise ParameterError(f"{about} has a step that is {words} above {least} if sampled {sampling!r}; got {step!r}")
+
+
+def _check_default(default: Any, kind: type, ends: tuple[Any, Any], about: str) -> None:
+    is_kind = isinstance(default, int) if kind is int else True
+    if not (_is_number(default) and is_kind and ends[0] <= default <= ends[1]):
+        raise ParameterError(f"{about} has a default from {ends[0]} to {ends[1]}; got {default!r}")
 
 
 def _is_number(value: Any) -> bool:

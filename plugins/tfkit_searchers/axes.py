@@ -22,7 +22,7 @@ class Axis:
     Attributes:
         parameter: The hyperparameter.
         is_category: Whether its values have no order: its coordinates are indices, and none is between two others.
-        grid: The coordinates of all its values, ascending; None where they are too many to tell apart.
+        grid: The coordinates of all its values, ascending; None of a range of too many to tell apart.
 
     Example:
         >>> axis = Axis(Int("units", 4, 256, step=4, sampling="log"))
@@ -65,7 +65,12 @@ class Axis:
         return self.grid[np.searchsorted((self.grid[1:] + self.grid[:-1]) / 2, coordinates)]
 
     def _grid(self) -> np.ndarray | None:
-        if self._levels is None or len(self._levels) > _MOST_LEVELS:
+        if self._levels is None:
+            return None
+        if not isinstance(self.parameter, (Int, Float)):
+            places = np.arange(len(self._levels), dtype=float)
+            return places if self.is_category else places / max(len(places) - 1, 1)
+        if len(self._levels) > _MOST_LEVELS:
             return None
         return np.sort([self.coordinate(value) for value in self._levels])
 

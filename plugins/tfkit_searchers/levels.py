@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
@@ -113,3 +114,19 @@ class _Steps(Sequence[float]):
         if not 0 <= index < self._count:
             raise IndexError(index)
         return float(self._low + index * self._step)
+
+    def __contains__(self, value: object) -> bool:
+        return self._place(value) is not None
+
+    def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
+        place = self._place(value)
+        if place is None or place not in range(self._count)[start:stop]:
+            raise ValueError(f"{value!r} is none of the steps")
+        return place
+
+    def _place(self, value: Any) -> int | None:
+        """Where a value stands, by arithmetic."""
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
+            return None
+        place = round((Decimal(str(value)) - self._low) / self._step)
+        return place if 0 <= place < self._count and self[place] == value else None

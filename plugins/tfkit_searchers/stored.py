@@ -61,9 +61,11 @@ class StoredOracle(keras_tuner.Oracle):
         """Does nothing: everything is on disk already."""
 
     def close(self) -> None:
-        """Closes the database; what is called next reads it again."""
+        """Closes the database. The trials can be looked at as they were; what goes on with them reads it again."""
         with self._lock:
-            self._forget()
+            if self._database is not None:
+                self._database.close()
+            self._database = None
 
     def _set_project_dir(self, directory: str, project_name: str) -> None:
         with self._lock:
@@ -76,9 +78,10 @@ class StoredOracle(keras_tuner.Oracle):
         return None if directory is None else Path(str(directory), self._project_name, FILE)
 
     def _open(self) -> Database:
-        """The database; at the first call, or after `_forget`, the search is begun or taken over from there."""
+        """The database; at the first call, or where it was closed, the search is begun or taken over from there."""
         if self._database is None:
             database = Database(self._path)
+            self._forget()
             facts = database.facts()
             if facts:
                 self._adopt(database, facts)

@@ -78,6 +78,62 @@ def test_ranges_take_keras_tuners_arguments():
     assert space["schedule/constant/value"].sampling == "linear"
 
 
+def test_a_step_is_added_unless_the_sampling_says_otherwise():
+    _, space = drawn("compressor", "cluster", ranges={"clusters": {"min_value": 2, "max_value": 256, "step": 2}})
+    clusters = space["compressor/cluster/clusters"]
+    assert (clusters.step, clusters.sampling) == (2, "linear")
+    _, space = drawn("schedule", "constant", ranges={"value": {"min_value": 0.001, "max_value": 1, "step": 0.001}})
+    value = space["schedule/constant/value"]
+    assert (value.step, value.sampling) == (0.001, "linear")
+    _, space = drawn(
+        "schedule", "constant", ranges={"value": {"min_value": 0.001, "max_value": 1, "step": 10, "sampling": "log"}}
+    )
+    assert space["schedule/constant/value"].sampling == "log"
+    _, space = drawn("schedule", "constant", ranges={"value": {"min_value": 0.001, "max_value": 1, "step": None}})
+    assert space["schedule/constant/value"].sampling == "log"
+
+
+def test_choices_take_keras_tuners_arguments():
+    (_, params), space = drawn("schedule", "constant", ranges={"value": {"values": [0.1, 0.2], "default": 0.2}})
+    assert (params, space["schedule/constant/value"].ordered) == ({"value": 0.2}, True)
+    _, space = drawn("schedule", "constant", ranges={"value": {"values": (0.1, 0.2), "ordered": False}})
+    assert space["schedule/constant/value"].ordered is False
+    ranges = {"sparsity": [0.5], "pattern": {"values": ["2:4", None], "default": None}}
+    (_, params), _ = drawn("compressor", "prune", ranges=ranges)
+    assert params["pattern"] is None
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"step": -1}, "has a step that is a number above 0 if sampled 'linear'; got -1"),
+        ({"step": "a"}, "has a step that is a number above 0 if sampled 'linear'; got 'a'"),
+        ({"step": True}, "has a step that is a number"),
+        ({"step": float("nan")}, "has a step that is a number"),
+        ({"step": 0.5, "sampling": "log"}, "has a step that is a number above 1 if sampled 'log'; got 0.5"),
+        ({"default": 9.0}, "has a default from 0.5 to 2.0; got 9.0"),
+        ({"default": "a"}, "'value' of schedule 'constant' must be a float > 0; got 'a'"),
+        ({"deflt": 1.0}, "takes default, max_value, min_value, sampling, step; got"),
+        ({"values": []}, r"needs a list of one value or more; got \[\]"),
+        ({"values": "ab"}, "needs a list of one value or more; got 'ab'"),
+        ({"values": [0.1], "deflt": 0.1}, "takes default, ordered, values; got"),
+        ({"values": [0.1, 0.2], "default": 0.3}, r"a default that is none of the values \[0.1, 0.2\]; got 0.3"),
+        ({"values": [0.1], "ordered": "yes"}, r"is ordered \(True\) or not \(False\)"),
+    ],
+)
+def test_arguments_that_keras_tuner_would_refuse_or_misread(given, told):
+    whole = given if "values" in given else {"min_value": 0.5, "max_value": 2.0, **given}
+    with pytest.raises(tfkit.ParameterError, match=told) as caught:
+        drawn("schedule", "constant", ranges={"value": whole})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("more", [{"step": 0.5}, {"step": 1, "sampling": "log"}, {"default": 200}])
+def test_a_range_of_ints_takes_whole_numbers(more):
+    with pytest.raises(tfkit.ParameterError, match="the range of 'clusters' of compressor 'cluster' has a"):
+        drawn("compressor", "cluster", ranges={"clusters": {"min_value": 8, "max_value": 128, **more}})
+
+
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "told"),
     [

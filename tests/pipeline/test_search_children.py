@@ -55,6 +55,7 @@ def test_search_in_children_equals_one_in_this_process(here, tmp_path):
     assert all(event["memory"] > 1e8 for event in events if event["event"] == "end")
     assert sorted(path.name for path in tmp_path.iterdir() if "weights" not in path.name) == [
         "search.db",
+        "search.json",
         "search.lock",
     ]
 

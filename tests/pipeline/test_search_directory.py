@@ -74,7 +74,7 @@ def test_trial_trains_as_keras_does_alone(uninterrupted):
 
 def test_only_the_best_trials_weights_are_kept(uninterrupted):
     kept = sorted(path.name for path in uninterrupted.directory.iterdir())
-    assert kept == ["search.db", "search.lock", f"trial-{uninterrupted.best_trial.id}.weights.h5"]
+    assert kept == ["search.db", "search.json", "search.lock", f"trial-{uninterrupted.best_trial.id}.weights.h5"]
 
 
 @pytest.mark.slow

@@ -91,6 +91,13 @@ def test_a_search_for_the_largest_and_one_for_two_things(tmp_path):
     assert found.best.id == oracle.get_best_trials()[0].trial_id
 
 
+def test_a_comma_in_the_name_of_an_objective(tmp_path):
+    objectives = [keras_tuner.Objective("a, b", "max"), keras_tuner.Objective("val_loss", "min")]
+    oracle = new_oracle(tmp_path, objectives)
+    oracle.create_trial("tuner0")
+    assert open_search(tmp_path).objectives == (("a, b", "max"), ("val_loss", "min"))
+
+
 def test_facts_come_back_and_damage_is_none(tmp_path):
     write_search_facts(tmp_path, searcher="grid", trials=3, path=tmp_path)
     facts = {"searcher": "grid", "parameters": {}, "trials": 3, "epochs": None, "path": str(tmp_path)}

@@ -69,6 +69,12 @@ def test_importance_needs_trials_and_scores_that_differ():
     assert importance(with_scores(lambda a: a, 20, axes=("a",))) is None
 
 
+def test_hyperparameters_that_say_nothing_have_no_importance():
+    trials = [TrialResult(f"{n:04d}", {"a": 0.5, "b": 0.5}, float(n), "COMPLETED", {}, {}, None) for n in range(20)]
+    axes = (Axis("a", 0.0, 1.0), Axis("b", 0.0, 1.0))
+    assert importance(SearchFolder(".", (("loss", "min"),), axes, tuple(trials))) is None
+
+
 def test_one_trial_that_diverged_does_not_decide():
     diverged = with_scores(lambda a, b, c: 1e9 if c > 0.995 else a, 300)
     assert sum(trial.score == 1e9 for trial in diverged.trials) > 0

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 import tfkit
 from tfkit.pipeline.runners.memory import held
 from tfkit.pipeline.runners.shipped import packed, ship, unpacked, unship
+from tfkit.pipeline.script import load_recipe
 
 # Main program of its own: its functions can be imported from nowhere.
 SHIPPING = """
@@ -50,6 +52,38 @@ def test_functions_and_closures_of_a_main_program_arrive(tmp_path):
     for program, printed in ((SHIPPING, ""), (UNSHIPPING, "16 False\n")):
         child = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, timeout=60)
         assert (child.returncode, child.stdout.decode()) == (0, printed), child.stderr.decode()
+
+
+RECIPE = """
+import functools
+import beside
+import tfkit
+
+@functools.lru_cache(maxsize=2)
+def offset():
+    return 1
+
+def model(hp):
+    return beside.factor() * hp + offset()
+
+recipe = tfkit.Recipe("toy", data=lambda: None, model=model)
+"""
+
+
+def test_functions_of_a_recipe_arrive_with_what_is_beside_it(tmp_path):
+    """Nothing that a child could import: the recipe's folder is on Python's path only while the recipe is read."""
+    recipe = tmp_path / "recipes" / "toy.py"
+    recipe.parent.mkdir()
+    recipe.write_text(RECIPE)
+    (recipe.parent / "beside.py").write_text("FACTOR = 3\ndef factor(): return FACTOR")
+    task = Task(build=load_recipe(recipe).model)
+    ship(task, tmp_path)
+    program = "import pathlib, sys\nfrom tfkit.pipeline.runners.shipped import unship\n"
+    program += "print(unship(pathlib.Path(sys.argv[1])).build(5))"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}  # of the task's own class
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    child = subprocess.run(command, capture_output=True, timeout=60, env=environment)
+    assert (child.returncode, child.stdout.decode()) == (0, "16\n"), child.stderr.decode()
 
 
 def test_what_cannot_be_sent_is_named(tmp_path):

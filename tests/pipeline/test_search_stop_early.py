@@ -48,3 +48,8 @@ def test_a_rule_that_cannot_be_made_is_refused_at_once(wrong, error, text):
 def test_several_objectives_need_a_name():
     with pytest.raises(tfkit.ParameterError, match=r"watches one objective of .*val_loss"):
         tfkit.search(build, make_data(), objective=["val_loss", "loss"], stop_early="asha")
+
+
+def test_searchers_that_train_trials_further_are_refused():
+    with pytest.raises(tfkit.ParameterError, match=r"Hyperband.* does not go with stop_early"):
+        tfkit.search(build, make_data(), searcher="hyperband", objective="val_loss", stop_early="asha")

@@ -67,6 +67,28 @@ def test_model_that_ends_its_process_each_time_has_failed_after_three(tmp_path, 
     assert "Segmentation fault" in failed.message  # the end of its log
 
 
+def test_an_error_of_whoever_listens_is_no_death_of_a_worker(tmp_path):
+    def report(event):
+        if event["event"] == "epoch":
+            raise ConnectionRefusedError("no one is there")
+
+    with pytest.raises(ConnectionRefusedError, match="no one is there"):
+        Driven(Act(), tmp_path, trials=2, count=1, report=report).run()
+
+
+class Stillborn(Act):
+    """Its workers end before they can run a trial."""
+
+    set_up = "os:_exit"
+
+
+def test_workers_that_cannot_begin_end_the_search_and_fail_no_trial(tmp_path):
+    driven = Driven(Stillborn(), tmp_path, trials=3, count=1)
+    with pytest.raises(tfkit.SearchError, match=r"no worker can begin: 3 in a row .* before a trial"):
+        driven.run()
+    assert [trial.status for trial in driven.oracle.trials.values()] == ["RUNNING"]
+
+
 def test_worker_that_gives_no_sign_of_life_is_replaced_within_two_heartbeats(tmp_path, sequential):
     """Stopped, as a machine that swaps may stop it: neither dead nor alive."""
     moments = []

@@ -1,5 +1,6 @@
 """KerasSearchCV against scikit-learn's own search on a model that computes the same; its manners as an estimator."""
 
+import contextlib
 import importlib
 import sys
 
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, RegressorMixin, clone, is_classifier, is_regressor
 from sklearn.datasets import make_classification, make_regression
-from sklearn.exceptions import FitFailedWarning, NotFittedError
+from sklearn.exceptions import DataConversionWarning, FitFailedWarning, NotFittedError
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, StratifiedKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -105,6 +106,39 @@ def test_scorers_splitters_and_several_metrics(rows):
             assert ours.cv_results_[column] == pytest.approx(theirs.cv_results_[column], rel=1e-3)
     assert ours.best_score_ == pytest.approx(theirs.best_score_, rel=1e-3)
     assert ours.score(x, y) == pytest.approx(theirs.score(x, y), rel=1e-3)
+
+
+def test_one_metric_is_no_several_whatever_refit_says(rows):
+    x, y = rows
+    ours = searched(scoring="r2", refit="r2", n_iter=1, cv=ONE_SPLIT).fit(x, y)
+    assert (ours.multimetric_, "mean_test_score" in ours.cv_results_) == (False, True)
+    assert ours.score(x, y) == pytest.approx(ours.best_estimator_.score(x, y))
+
+
+def several(estimator, x, y):
+    return {"size": float(len(y)), "r2": estimator.score(x, y)}
+
+
+def test_a_function_that_gives_several_metrics(rows):
+    x, y = rows
+    ours = searched(scoring=several, refit="r2", cv=ONE_SPLIT).fit(x, y)
+    assert ours.multimetric_
+    assert list(ours.cv_results_["mean_test_size"]) == [20.0, 20.0]
+    assert ours.best_score_ == max(ours.cv_results_["mean_test_r2"])
+    assert ours.score(x, y) == pytest.approx(ours.best_estimator_.score(x, y))
+    with pytest.raises(tfkit.ParameterError, match=r"must name the metric to search for, .*'size'.*; got True"):
+        searched(scoring=several, cv=ONE_SPLIT).fit(x, y)
+
+
+def test_labels_in_a_column(letters):
+    x, y = letters
+    fitted = []
+    for labels in (y, y[:, None]):
+        with contextlib.nullcontext() if labels.ndim == 1 else pytest.warns(DataConversionWarning):
+            fitted.append(KerasClassifier(classifier).fit(x, labels))
+    assert fitted[1].predict_proba(x) == pytest.approx(fitted[0].predict_proba(x))
+    with pytest.raises(ValueError, match=r"one label a row|multioutput"):
+        KerasClassifier(classifier).fit(x, np.stack([y, y], axis=1))
 
 
 def test_a_classification_with_labels_of_any_kind(letters):

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tfkit.pipeline.checkpoints import Checkpoints, best_trial, origin_of, state_path
+from tfkit.pipeline.cross_validated import first_folds
 from tfkit.pipeline.runners.protocol import COMPLETED, FAILED, STOPPED, Histories, Outcome, Runner, TrialRequest
 from tfkit.pipeline.search_result import trial_result
 from tfkit.progress import Advance, say
@@ -141,6 +142,10 @@ class Chief:
         self._report({"event": "lost", "trial": request.trial, "reason": reason})
         say(f"search: the worker of trial {request.trial} {reason}: the trial runs again")
 
+    def postponed(self, request: TrialRequest) -> None:
+        """Is told by the runner that a run never began: it is started again."""
+        self._again.append(request.trial)
+
     def _reached(self) -> str | None:
         best, target = best_trial(self._oracle), self._budget.target
         if target is None or best is None or self._oracle.objective.better_than(target, best.score):
@@ -235,7 +240,7 @@ def seed_of(oracle: keras_tuner.Oracle, trial: Trial) -> int:
 def _histories(oracle: keras_tuner.Oracle) -> Histories:
     """What the trials of earlier calls have reported."""
     completed = (trial for trial in oracle.trials.values() if trial.status == COMPLETED)
-    return {trial.trial_id: trial_result(trial).history for trial in completed}
+    return {trial.trial_id: first_folds(trial_result(trial).history) for trial in completed}
 
 
 def _exhausted(oracle: keras_tuner.Oracle, trials: int | None) -> str:

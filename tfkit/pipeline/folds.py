@@ -3,39 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import hashlib
 from typing import Any
 
 from tfkit.data import Data, map_leaves
 from tfkit.errors import DataError, ParameterError
 from tfkit.reasons import reason
 
-
-def splitter(cross_validation: Any) -> Any:
-    """What splits rows: a number of folds, or an object with scikit-learn's `split`.
-
-    Raises:
-        ParameterError: It is neither.
-    """
-    folds = cross_validation
-    if isinstance(folds, int) and not isinstance(folds, bool) and folds >= 2:
-        return folds
-    if hasattr(folds, "split") and hasattr(folds, "get_n_splits"):
-        return folds
-    raise ParameterError(
-        f"cross_validation must be a number of folds >= 2 or one of scikit-learn's splitters; got {folds!r}"
-    )
+Rows = tuple[Any, Any]
 
 
-def folds(data: Data, cross_validation: Any) -> Iterator[Data]:
-    """The train part, split anew into train and validation parts; the parts of validation and test are left out.
+def folds(data: Data, cross_validation: Any) -> tuple[Rows, ...]:
+    """The rows of the train part that each fold is trained on, and those that it is measured on.
 
     Args:
         data: Its train part is split, as arrays.
         cross_validation: A number of folds, >= 2: of the rows shuffled by the data's seed, and of each class
             alike many where there is one column of class ids with a row for each fold. Or a splitter of
-            scikit-learn's, such as RepeatedKFold or ShuffleSplit; give it a random_state, or a search that goes
-            on has other folds.
+            scikit-learn's, such as RepeatedKFold or ShuffleSplit.
+
+    Returns:
+        Pairs of int arrays; none where cross_validation is None.
 
     Raises:
         ParameterError: It is neither of these.
@@ -44,22 +32,48 @@ def folds(data: Data, cross_validation: Any) -> Iterator[Data]:
     Example:
         >>> import numpy as np
         >>> data = Data((np.zeros((9, 2)), np.arange(9) % 3))
-        >>> [(fold.rows("train"), sorted(fold.validation[1].tolist())) for fold in folds(data, 3)]
+        >>> [(len(train), sorted((held_out % 3).tolist())) for train, held_out in folds(data, 3)]
         [(6, [0, 1, 2]), (6, [0, 1, 2]), (6, [0, 1, 2])]
     """
     import numpy as np
 
-    chosen_way = splitter(cross_validation)
-    parts = data.arrays("train")
-    rows, labels = np.zeros((data.rows("train"), 1)), _classes(parts[1])
+    if cross_validation is None:
+        return ()
+    _check(cross_validation)
+    labels = _classes(data.arrays("train")[1])
+    rows = np.zeros((data.rows("train"), 1))
     try:
-        split = list(_made(chosen_way, labels, data.seed).split(rows, labels))
+        return tuple(_made(cross_validation, labels, data.seed).split(rows, labels))
     except (ValueError, TypeError) as error:
         raise DataError(
             f"the train part cannot be split by cross_validation={cross_validation}: {reason(error)}"
         ) from None
-    for chosen, held_out in split:
-        yield dataclasses.replace(data, train=_taken(parts, chosen), validation=_taken(parts, held_out), test=None)
+
+
+def fold(data: Data, rows: Rows) -> Data:
+    """The train part, split into train and validation parts by its rows; other parts are left out."""
+    parts = data.arrays("train")
+    train, held_out = (_taken(parts, each) for each in rows)
+    return dataclasses.replace(data, train=train, validation=held_out, test=None)
+
+
+def digest(splits: tuple[Rows, ...]) -> str | None:
+    """A text that is equal for equal folds; None for none."""
+    import numpy as np
+
+    if not splits:
+        return None
+    rows = [np.asarray(each, "int64") for pair in splits for each in pair]
+    return hashlib.sha256(b"".join(b"%d:" % len(each) + each.tobytes() for each in rows)).hexdigest()
+
+
+def _check(cross_validation: Any) -> None:
+    folds = cross_validation
+    is_number = isinstance(folds, int) and not isinstance(folds, bool) and folds >= 2
+    if not is_number and not (hasattr(folds, "split") and hasattr(folds, "get_n_splits")):
+        raise ParameterError(
+            f"cross_validation must be a number of folds >= 2 or one of scikit-learn's splitters; got {folds!r}"
+        )
 
 
 def _made(cross_validation: Any, labels: Any, seed: int) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,12 @@ def write_hparams(found: SearchFolder, logdir: str | Path) -> int:
         RunError: The folder cannot be written.
     """
     folder = Path(logdir)
+    mixed = {axis.name for axis in found.axes if _is_mixed(axis)}
     ended = [trial for trial in found.trials if trial.status in ("COMPLETED", "FAILED")]
     try:
         _write(folder, [_experiment(found)])
         for trial in ended:
-            _write(folder / f"trial-{trial.id}", _summaries(trial))
+            _write(folder / f"trial-{trial.id}", _summaries(trial, mixed))
     except OSError as error:
         raise RunError(f"the directory {folder} cannot be written ({error.strerror}): choose another") from None
     return len(ended)
@@ -55,17 +56,23 @@ def _domain(axis: Axis) -> Any:
     from tensorboard.plugins.hparams import api
 
     if axis.choices:
-        return api.Discrete(axis.choices)
-    interval = api.IntInterval if isinstance(axis.low, int) else api.RealInterval
-    return interval(axis.low, axis.high)
+        return api.Discrete([str(each) for each in axis.choices] if _is_mixed(axis) else axis.choices)
+    if isinstance(axis.low, int) and isinstance(axis.high, int):
+        return api.IntInterval(axis.low, axis.high)
+    return api.RealInterval(float(axis.low or 0), float(axis.high or 0))
 
 
-def _summaries(trial: TrialResult) -> Iterator[tuple[int, Any]]:
+def _is_mixed(axis: Axis) -> bool:
+    """Whether its values are of several types, which a column of TensorBoard holds as text alone."""
+    return len({type(each) for each in axis.choices}) > 1
+
+
+def _summaries(trial: TrialResult, mixed: Collection[str]) -> Iterator[tuple[int, Any]]:
     """Steps and summaries: how the trial began, its metrics, how it ended."""
     from tensorboard.plugins.hparams import api
     from tensorboard.plugins.scalar.summary_v2 import scalar_pb  # type: ignore[import-untyped]
 
-    yield 0, api.hparams_pb(_plain(trial.values), trial_id=trial.id, start_time_secs=0)
+    yield 0, api.hparams_pb(_plain(trial.values, mixed), trial_id=trial.id, start_time_secs=0)
     for name, values in trial.history.items():
         for step, value in enumerate(values):
             yield step, scalar_pb(name, value)
@@ -76,9 +83,12 @@ def _summaries(trial: TrialResult) -> Iterator[tuple[int, Any]]:
     yield 0, _ending(trial)
 
 
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """What TensorBoard does not hold, as text."""
-    return {name: value if isinstance(value, (str, int, float)) else str(value) for name, value in values.items()}
+def _plain(values: dict[str, Any], mixed: Collection[str]) -> dict[str, Any]:
+    """What TensorBoard does not hold, and the hyperparameters of mixed types, as text."""
+    return {
+        name: value if isinstance(value, (str, int, float)) and name not in mixed else str(value)
+        for name, value in values.items()
+    }
 
 
 def _ending(trial: TrialResult) -> Any:

@@ -161,6 +161,8 @@ def _other_parts(recipe: Recipe) -> list[tuple[str, Step]]:
     parts: list[tuple[str, Step]] = []
     if recipe.search is not None:
         parts.append(("searcher", (recipe.search.searcher, {"objective": recipe.search.objective})))
+        if recipe.search.stop_early is not None:
+            parts.append(("callback", recipe.search.stop_early))
     if recipe.train.strategy is not None:
         parts.append(("strategy", recipe.train.strategy))
     if recipe.compress is not None:

@@ -18,8 +18,8 @@ from tfkit.factory import create
 from tfkit.interrupt import heard_interrupts
 from tfkit.parameters import Ge, Gt, check
 from tfkit.pipeline.checkpoints import Checkpoints, best_trial
-from tfkit.pipeline.chief import Budget, Chief, Event
-from tfkit.pipeline.folds import splitter
+from tfkit.pipeline.chief import Budget, Chief, Event, seed_of
+from tfkit.pipeline.folds import digest, folds
 from tfkit.pipeline.lock import locked
 from tfkit.pipeline.runners.choice import Workers, runner_for
 from tfkit.pipeline.runners.processes import clear
@@ -102,8 +102,8 @@ def search(
         progress: Called with dicts: {"event": "begin" or "epoch" or "end" or "lost", "trial": id, …}.
         workers: How many trials run at once: 1 in this process, more in child processes, which share one copy of
             the data in memory and the cores evenly; ("processes", {"count": 4, "memory": bytes of each,
-            "heartbeat": seconds}) says more. On a Ray cluster: "ray", an address such as "ray://host:10001", or
-            ("ray", {"address": …, "count": …}).
+            "heartbeat": seconds}) says more: one that is not heard of for two heartbeats is taken for dead. On a
+            Ray cluster: "ray", an address such as "ray://host:10001", or ("ray", {"address": …, "count": …}).
         cross_validation: A number of folds, or one of scikit-learn's splitters: each trial is trained on every fold of
             the train part, and its score is the mean over the folds after the epoch that is best by it. The
             validation part is not used. `.best_model` is then trained on the whole train part when asked for.
@@ -147,7 +147,7 @@ def search(
     choose = runner_for(workers)
     copied_callbacks(callbacks)
     oracle = _oracle(searcher, objective, budget.trials, explore(build), numbers["seed"])
-    job = Job(build, data, callbacks, oracle.objective, stop_early, cross_validation)
+    job = Job(build, data, callbacks, oracle.objective, stop_early, folds(data, cross_validation))
     _check_job(job, oracle)
     with contextlib.ExitStack() as undo:
         folder = Path(directory) if directory is not None else _temporary(undo)
@@ -171,13 +171,12 @@ def _check_given(build: Build, data: Data) -> None:
 
 def _check_job(job: Job, oracle: keras_tuner.Oracle) -> None:
     stop_rule(job.stop_early, job.objective)
-    if job.cross_validation is None:
-        return
-    splitter(job.cross_validation)
-    if getattr(oracle, "continues", False):
+    given = {"cross_validation": bool(job.folds), "stop_early": job.stop_early is not None}
+    wrong = [name for name, is_given in given.items() if is_given and getattr(oracle, "continues", False)]
+    if wrong:
         raise ParameterError(
-            f"{type(oracle).__name__} trains trials further, which has no meaning over folds: leave out "
-            "cross_validation, or take another searcher"
+            f"{type(oracle).__name__} trains trials further from where others have ended, which does not go with "
+            f"{wrong[0]}: leave that out, or take another searcher"
         )
 
 
@@ -217,14 +216,13 @@ def _opened(oracle: keras_tuner.Oracle, folder: Path, enqueue: Sequence[Mapping[
 
 def _write_facts(folder: Path, oracle: keras_tuner.Oracle, job: Job, **facts: Any) -> None:
     """Writes down what the search was called with; scores over other folds cannot be compared."""
-    folds = None if job.cross_validation is None else str(job.cross_validation)
-    before = read_search_facts(folder).get("cross_validation")
-    if folds != before and best_trial(oracle) is not None:
+    splits = digest(job.folds)
+    if splits != read_search_facts(folder).get("folds") and best_trial(oracle) is not None:
         raise SearchError(
-            f"{folder} was searched with cross_validation={before}; got {folds}: go on as it was begun, or search in "
-            "another directory"
+            f"{folder} was searched over other folds: go on with its data and cross_validation (a splitter that "
+            "shuffles needs a random_state), or search in another directory"
         )
-    write_search_facts(folder, **facts, cross_validation=folds)
+    write_search_facts(folder, **facts, folds=splits)
 
 
 def _enqueue(oracle: keras_tuner.Oracle, values: Sequence[Mapping[str, Any]]) -> None:
@@ -262,5 +260,5 @@ def _result(oracle: keras_tuner.Oracle, job: Job, folder: Path, stopped: str) ->
         minimize=oracle.objective.direction == "min",
         directory=folder,
         stopped=stopped,
-        _load=model_loader(job, folder, trials),
+        _load=model_loader(job, folder, trials, {each: seed_of(oracle, trial) for each, trial in trials.items()}),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import re
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -192,7 +193,8 @@ def _check_format(connection: sqlite3.Connection, file: Path) -> None:
 
 
 def _objectives(facts: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    return [each.partition(" ") for each in facts["objective"].split(", ")]
+    # A name may hold a comma.
+    return [each.partition(" ") for each in re.split(", (?=min |max )", facts["objective"])]
 
 
 def _trials(connection: sqlite3.Connection) -> Iterator[TrialResult]:

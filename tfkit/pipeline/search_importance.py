@@ -41,7 +41,8 @@ def importance(found: SearchFolder) -> Importance | None:
         found: The search's folder.
 
     Returns:
-        None with fewer than 10 completed trials, fewer than two hyperparameters, or scores that are all equal.
+        None with fewer than 10 completed trials, fewer than two hyperparameters, or scores that are all equal or that
+        the hyperparameters say nothing of.
 
     Raises:
         ModuleNotFoundError: scikit-learn is not installed.
@@ -52,24 +53,30 @@ def importance(found: SearchFolder) -> Importance | None:
     if not scores.std() > 0:
         return None
     shares = main_effects(places, scores)
+    if shares is None:
+        return None
     by_name = {axis.name: share for axis, share in zip(found.axes, shares)}
     ranked = dict(sorted(by_name.items(), key=lambda each: -each[1]))
     return Importance(ranked, len(found.completed))
 
 
-def main_effects(places: Any, scores: Any) -> list[float]:
+def main_effects(places: Any, scores: Any) -> list[float] | None:
     """For each column, the share of a forest's variance over the unit cube that is due to it alone.
 
     Args:
         places: Array of shape (trials, columns), within 0 and 1.
         scores: Array of shape (trials,).
+
+    Returns:
+        None where every tree is constant.
     """
     import numpy as np
     from sklearn.ensemble import RandomForestRegressor
 
     forest = RandomForestRegressor(_TREES, min_samples_leaf=2, random_state=0).fit(places, scores)
-    shares = [tree_effects(each.tree_, places.shape[1]) for each in forest.estimators_]
-    return [float(share) for share in np.mean([each for each in shares if each is not None], axis=0)]
+    found = [tree_effects(each.tree_, places.shape[1]) for each in forest.estimators_]
+    shares = [each for each in found if each is not None]
+    return [float(share) for share in np.mean(shares, axis=0)] if shares else None
 
 
 def tree_effects(tree: Any, columns: int) -> Any:

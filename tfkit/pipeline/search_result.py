@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tfkit.errors import ModelError, SearchError
 from tfkit.pipeline.checkpoints import weights_path
 from tfkit.pipeline.space import built
-from tfkit.pipeline.trials import Job, shape
+from tfkit.pipeline.trials import Job, copied_callbacks, shape
 from tfkit.reasons import reason
 
 if TYPE_CHECKING:
@@ -142,12 +142,14 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if not name.startswith("tuner/")}
 
 
-def model_loader(job: Job, directory: Path, trials: Mapping[str, Trial]) -> Callable[[str], keras.Model]:
+def model_loader(
+    job: Job, directory: Path, trials: Mapping[str, Trial], seeds: Mapping[str, int]
+) -> Callable[[str], keras.Model]:
     """A function from a trial's id to its model with the weights that were kept; cross-validated, trained anew."""
 
     def load(trial_id: str) -> keras.Model:
-        if job.cross_validation is not None:
-            return refitted(job, trials[trial_id])
+        if job.folds:
+            return refitted(job, trials[trial_id], seeds[trial_id])
         path = weights_path(directory, trial_id)
         if not path.exists():
             raise ModelError(
@@ -165,15 +167,19 @@ def model_loader(job: Job, directory: Path, trials: Mapping[str, Trial]) -> Call
     return load
 
 
-def refitted(job: Job, trial: Trial) -> keras.Model:
+def refitted(job: Job, trial: Trial, seed: int) -> keras.Model:
     """A cross-validated trial's model, trained on the whole train part up to its best epoch."""
+    import keras
+
     if trial.best_step is None:
         raise ModelError(f"trial {trial.trial_id} has no best epoch to train a model for: its status is {trial.status}")
+    keras.utils.set_random_seed(seed)
     model = built(job.build, trial.hyperparameters)
     model.fit(
         job.data.dataset("train"),
         epochs=int(trial.best_step) + 1,
         shuffle=False,  # the dataset does it; Keras warns of its own default
         verbose=0,
+        callbacks=copied_callbacks(job.callbacks),
     )
     return model

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tfkit.data import Data
 from tfkit.errors import ModelError, ParameterError
 from tfkit.factory import create
+from tfkit.pipeline.folds import Rows
 from tfkit.pipeline.runners.protocol import (
     COMPLETED,
     FAILED,
@@ -44,7 +45,7 @@ class Job:
             `watch` are given a function that returns the histories of the other trials.
         objective: A `keras_tuner.Objective`.
         stop_early: A callback plugin that ends trials which do worse than the others, or None.
-        cross_validation: What `tfkit.pipeline.folds.folds` takes, or None.
+        folds: The rows of each fold of a cross-validation; none for a fit on the parts as they are.
         set_up: What a child process calls before it runs trials.
     """
 
@@ -53,7 +54,7 @@ class Job:
     callbacks: Callbacks
     objective: Any
     stop_early: Step | None = None
-    cross_validation: Any = None
+    folds: tuple[Rows, ...] = ()
     set_up: str | None = "tfkit.pipeline.session:bound_tensorflow"
 
     def run(self, request: TrialRequest, watcher: Watcher) -> Outcome:
@@ -86,7 +87,7 @@ class Job:
         return Outcome(COMPLETED, hp.get_config(), history)
 
     def _history(self, request: TrialRequest, hp: keras_tuner.HyperParameters, watcher: Watcher) -> list[Figures]:
-        if self.cross_validation is None:
+        if not self.folds:
             return fitted(self, request, hp, watcher).history
         from tfkit.pipeline.cross_validated import cross_validated
 

@@ -9,7 +9,7 @@ from typing import Any
 # This package is scikit-learn's face, and imported by nothing else: its classes are subclasses of scikit-learn's.
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin  # noqa: TID253
 from sklearn.utils.multiclass import check_classification_targets  # noqa: TID253
-from sklearn.utils.validation import check_is_fitted, validate_data  # noqa: TID253
+from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data  # noqa: TID253
 
 from tfkit.errors import ModelError
 from tfkit.pipeline.space import Build, built
@@ -121,6 +121,8 @@ class KerasClassifier(ClassifierMixin, _KerasEstimator):
         import numpy as np
 
         check_classification_targets(y)
+        if np.ndim(y) == 2 and np.shape(y)[1] == 1:
+            y = column_or_1d(y, warn=True)
         if np.ndim(y) != 1:
             raise ValueError(f"KerasClassifier takes one label a row; got y of shape {np.shape(y)}")
         self.classes_, ids = np.unique(y, return_inverse=True)

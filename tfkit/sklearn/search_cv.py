@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -135,8 +135,9 @@ class KerasSearchCV(MetaEstimatorMixin, BaseEstimator):
         estimator = self._estimator(y)
         splits = list(check_cv(self.cv, y, classifier=isinstance(estimator, KerasClassifier)).split(X, y, groups))
         self.n_splits_ = len(splits)
-        self.multimetric_ = isinstance(self.refit, str)
-        self._check_refit()
+        self.multimetric_ = isinstance(self.scoring, (list, tuple, set, dict))
+        if self.multimetric_:
+            self._check_refit(self.scoring)
         self.scorer_ = check_scoring(estimator, scoring=self.scoring)
         weights = None if sample_weight is None else {"sample_weight": sample_weight}
 
@@ -176,7 +177,7 @@ class KerasSearchCV(MetaEstimatorMixin, BaseEstimator):
         """The best model's score, by the metric that was searched for."""
         check_is_fitted(self)
         found = self.scorer_(self.best_estimator_, X, y)
-        return float(found[self.refit] if self.multimetric_ else found)
+        return float(found[self.refit] if isinstance(found, dict) else found)
 
     @property
     def classes_(self) -> Any:
@@ -205,17 +206,21 @@ class KerasSearchCV(MetaEstimatorMixin, BaseEstimator):
         options = {name: getattr(self, name) for name in ("epochs", "batch_size", "random_state", "callbacks")}
         return _KINDS[task](self.build, **options)
 
-    def _check_refit(self) -> None:
-        several = isinstance(self.scoring, (list, tuple, set, dict))
-        if several and self.refit not in self.scoring:
+    def _check_refit(self, metrics: Collection[str]) -> None:
+        if self.refit not in metrics:
             raise ParameterError(
-                f"the parameter 'refit' of KerasSearchCV must name the metric to search for, {_either(self.scoring)}; "
+                f"the parameter 'refit' of KerasSearchCV must name the metric to search for, {_either(metrics)}; "
                 f"got {self.refit!r}"
             )
 
-    @property
-    def _metric(self) -> str:
-        return f"test_{self.refit if isinstance(self.refit, str) else 'score'}"
+    def _metric(self, names: Iterable[str]) -> str:
+        """Which of the scores is searched for, by their names: whether a function gives several is seen only then."""
+        metrics = [name.removeprefix("test_") for name in names if name.startswith("test_")]
+        self.multimetric_ = self.multimetric_ or metrics != ["score"]
+        if not self.multimetric_:
+            return "test_score"
+        self._check_refit(metrics)
+        return f"test_{self.refit}"
 
     def _searched(self, scores: Scores, facts: dict[str, Any]) -> list[Trial]:
         """Runs the trials that are missing; returns all that have ended."""
@@ -234,9 +239,10 @@ class KerasSearchCV(MetaEstimatorMixin, BaseEstimator):
         if told:
             warnings.warn(f"{failed}; they score {self.error_score}", FitFailedWarning, stacklevel=3)
         self.cv_results_: Table = cv_results(trials, self.n_splits_, self.error_score)
-        self.best_index_ = int(self.cv_results_[f"rank_{self._metric}"].argmin())
+        metric = self._metric(name.removeprefix("mean_") for name in self.cv_results_)
+        self.best_index_ = int(self.cv_results_[f"rank_{metric}"].argmin())
         self.best_params_ = self.cv_results_["params"][self.best_index_]
-        self.best_score_ = float(self.cv_results_[f"mean_{self._metric}"][self.best_index_])
+        self.best_score_ = float(self.cv_results_[f"mean_{metric}"][self.best_index_])
 
     def _fit_best(self, estimator: Any, X: Any, y: Any, sample_weight: Any) -> None:
         begun = time.perf_counter()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # What cross_validate gives for a set of values.
 Scores = Callable[[dict[str, Any]], Mapping[str, Any]]
+Metric = Callable[[Iterable[str]], str]
 
 _OBJECTIVE = "mean_test_score"
 
@@ -89,14 +90,14 @@ def digest(values: Any) -> str:
     return str(joblib.hash(values))
 
 
-def run_trials(oracle: keras_tuner.Oracle, folder: Path, scores: Scores, metric: str, *, fail: bool) -> list[Trial]:
+def run_trials(oracle: keras_tuner.Oracle, folder: Path, scores: Scores, metric: Metric, *, fail: bool) -> list[Trial]:
     """Runs the trials that are missing.
 
     Args:
         oracle: The searcher.
         folder: Where it keeps them.
         scores: Cross-validates a set of values.
-        metric: Which of the scores is searched for, such as "test_score".
+        metric: Says which of the scores, by their names, is searched for, such as "test_score".
         fail: Whether an error ends the search.
 
     Returns:
@@ -120,7 +121,7 @@ def run_trials(oracle: keras_tuner.Oracle, folder: Path, scores: Scores, metric:
     return [ended[each] for each in sorted(ended)]
 
 
-def _run(oracle: keras_tuner.Oracle, trial: Trial, scores: Scores, metric: str, fail: bool) -> None:
+def _run(oracle: keras_tuner.Oracle, trial: Trial, scores: Scores, metric: Metric, fail: bool) -> None:
     clear_session()
     try:
         found = scores(dict(trial.hyperparameters.values))
@@ -129,7 +130,8 @@ def _run(oracle: keras_tuner.Oracle, trial: Trial, scores: Scores, metric: str, 
             raise
         trial.status, trial.message = "FAILED", traceback.format_exc()
     else:
-        oracle.update_trial(trial.trial_id, {_OBJECTIVE: float(found[metric].mean()), **figures(found)}, step=0)
+        score = float(found[metric(found)].mean())
+        oracle.update_trial(trial.trial_id, {_OBJECTIVE: score, **figures(found)}, step=0)
         trial.status = "COMPLETED"
     oracle.end_trial(trial)
     oracle.save()

@@ -14,6 +14,7 @@ _DRAWN = 384  # candidates from the whole space
 _NEAR = 192  # candidates near the best points
 _STARTS = 6
 _KEPT = 50  # candidates that are given back behind the starts
+_MOST_OTHERS = 100  # values of a choice that are tried in place of one
 _FEW = 20  # an axis of no more values is climbed value by value, any other along its slope
 
 
@@ -124,14 +125,14 @@ def stepped(
 def neighbours(encoding: Encoding, starts: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Points that differ from a start in one axis of which the values are known, and the number of that start.
 
-    Of an axis of many values these are the two next ones on each side.
+    Of an axis of many values these are the two next ones on each side; of a choice of very many, some that are drawn.
     """
     owners, rows = [], []
     for index, axis in enumerate(encoding.axes):
         if axis.grid is None or len(axis.grid) == 1:
             continue
         for owner in np.flatnonzero(~np.isnan(starts[:, index])):
-            others = _others(axis, starts[owner, index])
+            others = _others(axis, starts[owner, index], generator)
             found = np.repeat(starts[owner : owner + 1], len(others), axis=0)
             found[:, index] = others
             owners.append(np.full(len(others), owner))
@@ -142,8 +143,11 @@ def neighbours(encoding: Encoding, starts: np.ndarray, generator: np.random.Gene
     return np.concatenate(owners), encoding.settled(points, encoding.drawn(generator.random(points.shape)))
 
 
-def _others(axis: Axis, coordinate: float) -> np.ndarray:
+def _others(axis: Axis, coordinate: float, generator: np.random.Generator) -> np.ndarray:
     place = int(np.argmin(np.abs(axis.grid - coordinate)))
+    if len(axis.grid) > _MOST_OTHERS and axis.is_category:
+        # Those that were not tried are all alike.
+        return generator.choice(np.delete(axis.grid, place), _MOST_OTHERS, replace=False)
     if _is_short(axis):
         return np.delete(axis.grid, place)
     return np.delete(axis.grid[max(place - 2, 0) : place + 3], min(place, 2))

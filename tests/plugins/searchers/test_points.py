@@ -6,9 +6,10 @@ import math
 import keras_tuner
 import numpy as np
 import pytest
-from driven_oracles import NAMES, finish, key, mixed, oracle_in, run, run_dynamic, twelve
+from driven_oracles import NAMES, finish, key, mixed, oracle_in, run, run_dynamic, search, twelve
 from scipy import stats
 
+from tfkit_searchers.axes import Axis
 from tfkit_searchers.levels import grid_levels, levels, sample
 from tfkit_searchers.space import combinations
 
@@ -163,6 +164,38 @@ def test_new_entries_that_are_not_tuned_keep_their_default(tmp_path):
         assert trial.hyperparameters.Int("found", 3, 9) == 3
         finish(oracle, trial, 1.0)
     assert oracle.create_trial("tuner").status == "STOPPED"
+
+
+@pytest.mark.parametrize("values", [[f"v{n}" for n in range(3000)], list(range(3000))], ids=["text", "numbers"])
+@pytest.mark.parametrize("name", ["bayesian", "genetic", "optuna"])
+def test_a_choice_of_thousands(name, values):
+    if name == "optuna":
+        pytest.importorskip("optuna")
+    hp = keras_tuner.HyperParameters()
+    hp.Choice("kind", values)
+    oracle = search(name, lambda found: float(values.index(found["kind"])), hp, 14)
+    assert len({trial.hyperparameters.values["kind"] for trial in oracle.trials.values()}) == 14
+
+
+def test_the_coordinates_of_a_choice_of_thousands():
+    values = [f"v{n}" for n in range(3000)]
+    axis = Axis(keras_tuner.engine.hyperparameters.Choice("kind", values))
+    assert [axis.value(axis.coordinate(value)) for value in values[::500]] == values[::500]
+    assert list(axis.nearest(np.array([-1.0, 7.2, 2998.6, 9999.0]))) == [0, 7, 2999, 2999]
+    drawn = axis.drawn(np.linspace(0, 1, 6001))
+    assert set(drawn) == set(range(3000))
+
+
+def test_a_step_is_found_by_arithmetic(monkeypatch):
+    found = levels(keras_tuner.engine.hyperparameters.Float("x", 0.1, 1, step=1e-6))
+    looked, get = [], type(found).__getitem__
+    monkeypatch.setattr(type(found), "__getitem__", lambda self, index: looked.append(index) or get(self, index))
+    assert found.index(0.654321) == 554321
+    assert (found.index(0.1), found.index(1.0)) == (0, 900000)
+    assert all(value not in found for value in (0.6543215, 0.099999, 1.000001, math.nan, math.inf, "0.5", None))
+    with pytest.raises(ValueError, match="is none of the steps"):
+        found.index(2.0)
+    assert len(looked) < 20
 
 
 def test_combinations_of_an_empty_space():

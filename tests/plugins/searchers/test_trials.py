@@ -93,6 +93,29 @@ def test_without_a_directory_in_memory():
     assert len(run(oracle)) == 3
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_closed_oracle_still_tells_of_its_trials_and_goes_on(tmp_path, name):
+    whole = oracle_in(tmp_path / "whole", name, mixed(), max_trials=6)
+    run(whole)
+    oracle = oracle_in(tmp_path, name, mixed(), max_trials=6)
+    run(oracle, 4)
+    best = oracle.get_best_trials()[0].trial_id
+    oracle.close()
+    oracle.close()
+    assert (list(oracle.trials), oracle.remaining_trials()) == (["0000", "0001", "0002", "0003"], 2)
+    assert oracle.get_best_trials()[0].trial_id == best
+    values = [each[-1] for each in run(oracle)]
+    assert values == [each.hyperparameters.values for each in whole.trials.values()]
+
+
+def test_a_trial_that_ran_when_the_oracle_was_closed_is_given_again(tmp_path):
+    oracle = oracle_in(tmp_path, hyperparameters=mixed())
+    values = oracle.create_trial("tuner").hyperparameters.values
+    oracle.close()
+    again = oracle.create_trial("other")
+    assert (again.trial_id, again.hyperparameters.values) == ("0000", values)
+
+
 def test_trials_say_what_they_cannot_do(tmp_path):
     oracle = oracle_in(tmp_path, hyperparameters=mixed())
     trial = oracle.create_trial("tuner")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from tfkit.errors import ParameterError
+from tfkit.errors import ParameterError, SearchError
 from tfkit.parameters import Gt
 from tfkit.pipeline.runners import memory
 from tfkit.pipeline.runners.protocol import INVALID, Listener, Outcome, Task, TrialRequest
@@ -21,6 +21,8 @@ FOLDER = "search.workers"
 _LOOK_SECONDS = 0.5
 # What a trial may leave behind, of the memory that its worker may hold, without the worker being replaced.
 _LEFT_BEHIND = 0.5
+# Workers in a row that end before they can run a trial.
+_STILLBORN = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +64,7 @@ class Processes:
         self._count = options.count
         self._gpus = gpus
         self._workers: list[Worker] = []
+        self._stillborn = 0
         self._look_seconds = min(_LOOK_SECONDS, options.heartbeat / 2)
         check_picklable(task)
         clear(directory)
@@ -113,13 +116,15 @@ class Processes:
 
     def _hear(self, worker: Worker, listener: Listener) -> None:
         """Takes in all that a worker has said."""
-        try:
-            while worker.connection.poll():
-                self._take(worker, *worker.hear(), listener)
-                if worker not in self._workers:
+        while worker in self._workers:
+            try:
+                if not worker.connection.poll():
                     return
-        except (EOFError, ConnectionError, BlockingIOError):
-            self._lose(worker, worker.death(), listener)
+                kind, value = worker.hear()
+            except (EOFError, ConnectionError, BlockingIOError):
+                self._lose(worker, worker.death(), listener)
+                return
+            self._take(worker, kind, value, listener)
 
     def _take(self, worker: Worker, kind: str, value: Any, listener: Listener) -> None:
         request = worker.request
@@ -160,7 +165,15 @@ class Processes:
     def _lose(self, worker: Worker, reason: str, listener: Listener) -> None:
         request, tail = worker.request, worker.tail()
         self._drop(worker)
-        if request is not None:
+        self._stillborn = self._stillborn + 1 if worker.is_starting else 0
+        if self._stillborn == _STILLBORN:
+            last = (tail.splitlines() or ["it has printed nothing"])[-1]
+            raise SearchError(f"no worker can begin: {_STILLBORN} in a row {reason} before a trial; {last}")
+        if request is None:
+            return
+        if worker.is_starting:
+            listener.postponed(request)
+        else:
             listener.lost(request, reason, tail)
 
     def _drop(self, worker: Worker) -> None:

@@ -97,6 +97,9 @@ class Listener(Watcher, Protocol):
             log: The end of what it has printed.
         """
 
+    def postponed(self, request: TrialRequest) -> None:
+        """Is told that a run never began, and is to be started again."""
+
 
 class Task(Protocol):
     """What the trials of a search have in common; it is pickled for child processes."""

@@ -174,13 +174,13 @@ def check_picklable(task: Any) -> None:
 
 def _pickled(task: Any) -> bytes:
     try:
-        import cloudpickle  # type: ignore[import-untyped]
+        from tfkit.pipeline.runners.pickling import dumps
     except ModuleNotFoundError as error:
         raise ParameterError(explain_missing("search with workers", error)) from None
     try:
-        return bytes(cloudpickle.dumps(task))
+        return dumps(task)
     except Exception as error:
-        named = next(_unpicklable(task, cloudpickle.dumps), "the task")
+        named = next(_unpicklable(task, dumps), "the task")
         raise ParameterError(
             f"{named} cannot be sent to a worker ({str(error).splitlines()[0]}): make it inside the function that "
             "uses it, or search with workers=1"
