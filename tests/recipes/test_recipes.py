@@ -15,7 +15,7 @@ RECIPES = Path(__file__).parent.parent.parent / "recipes"
     ("name", "rows"),
     [
         pytest.param("digits", {"float", "float-litert", "int8"}, marks=pytest.mark.nightly),  # make run is longer
-        ("sentiment", {"float"}),
+        pytest.param("sentiment", {"float"}, marks=pytest.mark.nightly),  # takes a minute
         pytest.param("adult", {"float", "float-litert"}, marks=pytest.mark.nightly),
     ],
 )

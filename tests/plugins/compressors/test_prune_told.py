@@ -10,6 +10,7 @@ from tfkit_compressors.pruning.prune import Prune
 
 
 def test_partial_blocks_are_told_with_both_figures():
+    keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(10, name="out")], name="net")
     model.compile("adam", "mse")
     callback = prune(0.8, block_size=(4, 4))
