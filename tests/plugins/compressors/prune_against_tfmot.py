@@ -1,7 +1,7 @@
 """What test_prune_tfmot.py runs in a process of its own: one training with TFMOT's wrapper, one with tfkit's callback.
 
-Takes names of cases, prints {case: [whether the zeros are at the same places, the largest difference of two weights, the
-sparsities]}.
+Takes the names of cases; prints for each whether the zeros are at the same places, the largest difference of two
+weights, and the sparsities.
 """
 
 import json
