@@ -24,8 +24,8 @@ import keras
 import numpy as np
 
 import tfkit
-from tfkit.data import leaves
 from tfkit.formats.litert import LiteRT
+from tfkit.nests import leaves
 from tfkit.pipeline.copies import compiled_copy
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests" / "plugins" / "compressors"))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import numbers
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from tfkit.errors import DataError
+from tfkit.mapped import gathered_rows, is_mapped
+from tfkit.nests import leaves, map_leaves
 
 Part = Literal["train", "validation", "test"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")
@@ -95,13 +97,13 @@ class Data:
         part = self.part(name)
         if is_dataset(part):
             return part
-        is_mapped = _is_mapped(part)
-        dataset = tf.data.Dataset.range(self.rows(name)) if is_mapped else tf.data.Dataset.from_tensor_slices(part)
+        by_rows = is_mapped(part)
+        dataset = tf.data.Dataset.range(self.rows(name)) if by_rows else tf.data.Dataset.from_tensor_slices(part)
         if (shuffle is None and name == "train") or shuffle:
             dataset = dataset.shuffle(self.rows(name), seed=self.seed, reshuffle_each_iteration=True)
         dataset = dataset.batch(self.batch_size)
-        if is_mapped:
-            dataset = dataset.map(lambda rows: map_leaves(lambda leaf: _gathered_rows(leaf, rows), part))
+        if by_rows:
+            dataset = dataset.map(lambda rows: map_leaves(lambda leaf: gathered_rows(leaf, rows), part))
         return dataset.prefetch(tf.data.AUTOTUNE)
 
     def arrays(self, name: Part, limit: int | None = None) -> tuple[Any, ...]:
@@ -147,15 +149,6 @@ class Data:
 def is_dataset(part: Any) -> bool:
     """Whether it is a dataset of batches and not arrays; imports no framework."""
     return not isinstance(part, (tuple, list)) and hasattr(part, "element_spec")
-
-
-def leaves(structure: Any) -> list[Any]:
-    """The arrays of a nest of dicts, lists and tuples, dicts in the order of their keys as given."""
-    if isinstance(structure, dict):
-        return [leaf for value in structure.values() for leaf in leaves(value)]
-    if isinstance(structure, (tuple, list)):
-        return [leaf for value in structure for leaf in leaves(value)]
-    return [structure]
 
 
 def checked_part(part: Any, name: str) -> Any:
@@ -251,30 +244,6 @@ def _check_objects(leaf: Any, label: str, name: str) -> None:
                 f"the {name} part's {label} has {value!r} in row {position // width}: "
                 "make it an array of numbers or of strings alone"
             )
-
-
-def map_leaves(function: Callable[[Any], Any], structure: Any) -> Any:
-    """The same nest with a function of each leaf; visits them in the order of `leaves`, lists become tuples."""
-    if isinstance(structure, dict):
-        return {key: map_leaves(function, value) for key, value in structure.items()}
-    if isinstance(structure, (tuple, list)):
-        return tuple(map_leaves(function, value) for value in structure)
-    return function(structure)
-
-
-def _is_mapped(part: Any) -> bool:
-    """Whether there is an array that is mapped into memory: its rows are read when they are used, and not copied."""
-    import numpy as np
-
-    return any(isinstance(leaf, np.memmap) for leaf in leaves(part))
-
-
-def _gathered_rows(leaf: Any, rows: Any) -> Any:
-    """Rows of an array, read by numpy: TensorFlow would copy the whole of it."""
-    import tensorflow as tf
-
-    dtype = tf.as_dtype(leaf.dtype)
-    return tf.ensure_shape(tf.numpy_function(lambda which: leaf[which], [rows], dtype), (None, *leaf.shape[1:]))
 
 
 def _length(structure: Any) -> int:

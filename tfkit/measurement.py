@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tfkit.data import leaves
 from tfkit.errors import DataError, ModelError, ParameterError
 from tfkit.formats.keras_quantized import weight_values
 from tfkit.latency import percentiles
 from tfkit.models import load_model, require_built
+from tfkit.nests import leaves
 from tfkit.reasons import reason
 from tfkit.sizes import file_sizes, gzipped, keras_bytes
 

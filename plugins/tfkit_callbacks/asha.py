@@ -40,13 +40,11 @@ class SuccessiveHalving(TrialStopping):
 
     def is_hopeless(self, values: Sequence[float], others: Sequence[Sequence[float]]) -> bool:
         rung = len(values)
-        if not self._is_rung(rung):
-            return False
         there = [min(each[:rung]) for each in others if len(each) >= rung]
         go_on = max(1, (len(there) + 1) // self.reduction_factor)
         return sum(each < min(values) for each in there) >= go_on
 
-    def _is_rung(self, epochs: int) -> bool:
+    def judges(self, epochs: int) -> bool:
         rung = self.min_epochs
         while rung < epochs:
             rung *= self.reduction_factor

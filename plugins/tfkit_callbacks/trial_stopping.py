@@ -55,6 +55,10 @@ class TrialStopping(keras.callbacks.Callback):
         """
         self._others = histories
 
+    def judges(self, epochs: int) -> bool:
+        """Whether a trial is compared with the others after so many epochs; asking for these costs time."""
+        return epochs >= self.min_epochs
+
     def is_hopeless(self, values: Sequence[float], others: Sequence[Sequence[float]]) -> bool:
         """Whether a trial is not worth another epoch.
 
@@ -75,7 +79,7 @@ class TrialStopping(keras.callbacks.Callback):
             return
         sign = -1.0 if self._watched.is_maximized(self.model, self.mode) else 1.0
         self._values.append(_usable(sign * float(value)))
-        if len(self._values) < self.min_epochs:
+        if not self.judges(len(self._values)):
             return
         if self.is_hopeless(self._values, [each for each in self._known(sign) if each]):
             self.stopped_epoch = epoch

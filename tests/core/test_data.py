@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import tfkit
-from tfkit.data import leaves, map_leaves
+from tfkit.nests import leaves, map_leaves
 
 X = np.arange(40, dtype="float32").reshape(10, 4)
 Y = np.arange(10)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import tfkit
+from tfkit.nests import leaves
 from tfkit.pipeline.runners.memory import held
 from tfkit.pipeline.runners.shipped import packed, ship, unpacked, unship
 from tfkit.pipeline.script import load_recipe
@@ -57,6 +58,7 @@ def test_functions_and_closures_of_a_main_program_arrive(tmp_path):
 RECIPE = """
 import functools
 import beside
+import package.inner
 import tfkit
 
 @functools.lru_cache(maxsize=2)
@@ -64,7 +66,7 @@ def offset():
     return 1
 
 def model(hp):
-    return beside.factor() * hp + offset()
+    return beside.factor() * hp + offset() + package.inner.nothing()
 
 recipe = tfkit.Recipe("toy", data=lambda: None, model=model)
 """
@@ -76,6 +78,9 @@ def test_functions_of_a_recipe_arrive_with_what_is_beside_it(tmp_path):
     recipe.parent.mkdir()
     recipe.write_text(RECIPE)
     (recipe.parent / "beside.py").write_text("FACTOR = 3\ndef factor(): return FACTOR")
+    (recipe.parent / "package").mkdir()
+    (recipe.parent / "package" / "__init__.py").touch()
+    (recipe.parent / "package" / "inner.py").write_text("def nothing(): return 0")
     task = Task(build=load_recipe(recipe).model)
     ship(task, tmp_path)
     program = "import pathlib, sys\nfrom tfkit.pipeline.runners.shipped import unship\n"
@@ -115,7 +120,7 @@ def test_arrays_arrive_in_their_order_and_the_test_part_does_not(tmp_path):
     assert (arrived.batch_size, arrived.seed, arrived.rows("train")) == (16, 3, 100)
     for part, epochs in (("train", 2), ("validation", 1)):
         for one, other in zip(data.dataset(part).repeat(epochs), arrived.dataset(part).repeat(epochs), strict=True):
-            flat = [tfkit.data.leaves(each) for each in (one, other)]
+            flat = [leaves(each) for each in (one, other)]
             assert all(np.array_equal(a, b) for a, b in zip(*flat, strict=True))
     assert arrived.dataset("train").element_spec == data.dataset("train").element_spec
 

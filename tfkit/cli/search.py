@@ -42,12 +42,12 @@ def show(directory: str, as_json: bool) -> None:
 def best(directory: str, as_json: bool) -> None:
     """Show the values and the score of the best trial, and where its weights are."""
     found = _opened(directory)
-    trial = found.best
+    trial, values = found.best, found.best_values
     weights = found.weights(trial)
     if as_json:
-        echo_json({"trial": trial.id, "score": trial.score, "values": trial.values, "weights": weights})
+        echo_json({"trial": trial.id, "score": trial.score, "values": values, "weights": weights})
         return
-    for name, value in {**trial.values, found.objective: trial.score}.items():
+    for name, value in {**values, found.objective: trial.score}.items():
         click.echo(f"{name} = {_shown(value)}")
     click.echo(f"trial {trial.id}, " + (f"weights: {weights}" if weights else "whose weights were not kept"))
 
@@ -97,7 +97,7 @@ def _model(found: SearchFolder, script: str, output: Path) -> Path:
 def _values(found: SearchFolder, output: Path) -> Path:
     from tfkit.pipeline.folder import write_json
 
-    write_json(output, found.best.values)
+    write_json(output, found.best_values)
     return output
 
 

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tfkit.data import leaves
 from tfkit.errors import ModelError
 from tfkit.formats.keras2 import input_shapes, modern_model
 from tfkit.formats.keras2_training import compile_arguments
 from tfkit.formats.keras_quantized import loading_hint
 from tfkit.missing import explain_missing
+from tfkit.nests import leaves
 from tfkit.reasons import reason
 from tfkit.registry import installed
 

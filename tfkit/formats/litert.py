@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tfkit.data import leaves
 from tfkit.errors import ModelError
 from tfkit.formats.flatbuffer import count_weights, is_flatbuffer, output_steps
+from tfkit.nests import leaves
 from tfkit.reasons import reason
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tfkit.data import as_arrays, leaves, map_leaves
+from tfkit.data import as_arrays
 from tfkit.errors import DataError, ModelError
 from tfkit.formats.names import Names, chosen_names, input_names, output_names
 from tfkit.formats.signature import Signature, Tensor
 from tfkit.models import require_built
+from tfkit.nests import leaves, map_leaves
 from tfkit.reasons import reason
 
 

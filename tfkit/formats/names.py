@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
-from tfkit.data import leaves
 from tfkit.errors import ParameterError
+from tfkit.nests import leaves
 
 Names: TypeAlias = "str | Sequence[str] | Mapping[str, str] | None"
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tfkit.data import as_arrays, leaves
+from tfkit.data import as_arrays
 from tfkit.errors import DataError, ModelError
+from tfkit.nests import leaves
 from tfkit.reasons import reason
 
 _SIGNATURE = "serving_default"

@@ -106,7 +106,8 @@ class Chief:
 
     def histories(self) -> Histories:
         """The figures so far of all trials that have completed or are running."""
-        return copy.deepcopy(self._histories)
+        found = self._histories.items()
+        return {trial: {name: list(values) for name, values in figures.items()} for trial, figures in found}
 
     def ended(self, request: TrialRequest, outcome: Outcome) -> None:
         """Is told by the runner that a run has ended, and tells the oracle."""

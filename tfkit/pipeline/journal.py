@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tfkit.data import Data, leaves
+from tfkit.data import Data
+from tfkit.nests import leaves
 from tfkit.pipeline.folder import plain_json, write_json
 from tfkit.pipeline.rows import PATHS, Row
 from tfkit.recipe import Step

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tfkit.data import leaves
 from tfkit.errors import DataError, ModelError
+from tfkit.nests import leaves
 from tfkit.reasons import reason
 
 

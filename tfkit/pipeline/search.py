@@ -136,13 +136,7 @@ def search(
     given = {"trials": trials, "epochs": epochs, "seed": seed, "time_budget": time_budget}
     given |= {"target": target, "keep": keep, "trial_timeout": trial_timeout}
     numbers = check(_Numbers, given, owner="search")
-    budget = Budget(
-        trials=numbers["trials"],
-        epochs=numbers["epochs"],
-        ends=begun + (float("inf") if time_budget is None else numbers["time_budget"]),
-        target=numbers["target"],
-        trial_timeout=numbers["trial_timeout"],
-    )
+    budget = _budget(begun, **numbers)
     _check_given(build, data)
     choose = runner_for(workers)
     copied_callbacks(callbacks)
@@ -160,6 +154,10 @@ def search(
         # From here on a temporary folder lives as long as the result.
         weakref.finalize(result, undo.pop_all().close)
     return result
+
+
+def _budget(begun: float, *, time_budget: float | None, seed: int | None, keep: int, **numbers: Any) -> Budget:
+    return Budget(ends=begun + (float("inf") if time_budget is None else time_budget), **numbers)
 
 
 def _check_given(build: Build, data: Data) -> None:
@@ -216,7 +214,7 @@ def _opened(oracle: keras_tuner.Oracle, folder: Path, enqueue: Sequence[Mapping[
 
 def _write_facts(folder: Path, oracle: keras_tuner.Oracle, job: Job, **facts: Any) -> None:
     """Writes down what the search was called with; scores over other folds cannot be compared."""
-    splits = digest(job.folds)
+    splits = digest(job.folds) if job.folds else None
     if splits != read_search_facts(folder).get("folds") and best_trial(oracle) is not None:
         raise SearchError(
             f"{folder} was searched over other folds: go on with its data and cross_validation (a splitter that "

@@ -17,7 +17,7 @@ from tfkit.errors import RunError, SearchError
 from tfkit.pipeline.checkpoints import weights_path
 from tfkit.pipeline.folder import write_json
 from tfkit.pipeline.search_axes import Axis, axes_of
-from tfkit.pipeline.search_result import TrialResult
+from tfkit.pipeline.search_result import TrialResult, plain
 from tfkit.recipe import Step, step_name
 
 # Those of tfkit_searchers, whose database this reads.
@@ -84,6 +84,11 @@ class SearchFolder:
         told = [last_line(trial) for trial in self.trials if trial.error]
         why = told[-1] if told else "none has ended"
         raise SearchError(f"none of the {len(self.trials)} trials in {self.path} was completed: {why}")
+
+    @property
+    def best_values(self) -> dict[str, Any]:
+        """The hyperparameters of the best trial, as `SearchResult.best_values`; raises as `best` does."""
+        return plain(self.best.values)
 
     def weights(self, trial: TrialResult) -> Path | None:
         """The file that holds a trial's weights, or None where they were not kept."""

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from tfkit.errors import ModelError
 from tfkit.pipeline.search_folder import SearchFolder
-from tfkit.pipeline.space import Build, built
-from tfkit.pipeline.trials import shape
-from tfkit.reasons import reason
+from tfkit.pipeline.space import Build
+from tfkit.pipeline.trials import with_weights
 
 if TYPE_CHECKING:
     import keras
@@ -36,10 +35,4 @@ def best_model(found: SearchFolder, build: Build, data: Data) -> keras.Model:
         raise ModelError(f"the weights of the best trial, {trial.id}, are not in {found.path}: train with its values")
     hp = keras_tuner.HyperParameters()
     hp.values = dict(trial.values)
-    model = built(build, hp)
-    shape(model, data)
-    try:
-        model.load_weights(path)
-    except Exception as error:
-        raise ModelError(f"the weights {path} do not fit what build(hp) returns now: {reason(error)}") from error
-    return model
+    return with_weights(build, hp, data, path)

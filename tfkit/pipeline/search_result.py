@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tfkit.errors import ModelError, SearchError
 from tfkit.pipeline.checkpoints import weights_path
 from tfkit.pipeline.space import built
-from tfkit.pipeline.trials import Job, copied_callbacks, shape
-from tfkit.reasons import reason
+from tfkit.pipeline.trials import Job, copied_callbacks, with_weights
 
 if TYPE_CHECKING:
     import keras
@@ -156,13 +155,7 @@ def model_loader(
                 f"the weights {path} are not there: a search keeps those of its best `keep` trials; "
                 "train a model with the trial's .values"
             )
-        model = built(job.build, trials[trial_id].hyperparameters)
-        shape(model, job.data)
-        try:
-            model.load_weights(path)
-        except Exception as error:
-            raise ModelError(f"the weights {path} do not fit what build(hp) returns now: {reason(error)}") from error
-        return model
+        return with_weights(job.build, trials[trial_id].hyperparameters, job.data, path)
 
     return load
 

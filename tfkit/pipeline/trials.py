@@ -6,6 +6,7 @@ import copy
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfkit.data import Data
@@ -25,6 +26,7 @@ from tfkit.pipeline.runners.protocol import (
 )
 from tfkit.pipeline.session import clear_session
 from tfkit.pipeline.space import Build, built
+from tfkit.reasons import reason
 from tfkit.recipe import Step, step_name
 
 if TYPE_CHECKING:
@@ -138,6 +140,21 @@ def copied_callbacks(callbacks: Callbacks) -> list[Any]:
         raise ParameterError(
             f"the callbacks cannot be copied for each trial ({error}): pass callbacks= a function that makes them"
         ) from error
+
+
+def with_weights(build: Build, hp: keras_tuner.HyperParameters, data: Data, path: Path) -> keras.Model:
+    """Builds a model and reads its weights.
+
+    Raises:
+        ModelError: They do not fit what `build` returns.
+    """
+    model = built(build, hp)
+    shape(model, data)
+    try:
+        model.load_weights(path)
+    except Exception as error:
+        raise ModelError(f"the weights {path} do not fit what build(hp) returns now: {reason(error)}") from error
+    return model
 
 
 def shape(model: keras.Model, data: Data) -> None:

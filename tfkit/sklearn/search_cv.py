@@ -18,11 +18,12 @@ from sklearn.utils.multiclass import type_of_target  # noqa: TID253
 from sklearn.utils.validation import check_is_fitted  # noqa: TID253
 
 from tfkit.errors import ParameterError, SearchError
+from tfkit.pipeline.folds import digest
 from tfkit.pipeline.space import Build
 from tfkit.recipe import Step
 from tfkit.sklearn.cv_results import Table, cv_results
 from tfkit.sklearn.estimators import KerasClassifier, KerasRegressor
-from tfkit.sklearn.trials import Scores, adopt, digest, new_oracle, run_trials, search_folder
+from tfkit.sklearn.trials import Scores, adopt, new_oracle, run_trials, search_folder
 
 if TYPE_CHECKING:
     from keras_tuner.engine.trial import Trial

@@ -83,13 +83,6 @@ def adopt(folder: Path, facts: Mapping[str, Any], searcher: Step, trials: int | 
     write_search_facts(folder, searcher=searcher, trials=trials, **facts)
 
 
-def digest(values: Any) -> str:
-    """A text that is equal for equal arrays."""
-    import joblib  # type: ignore[import-untyped]
-
-    return str(joblib.hash(values))
-
-
 def run_trials(oracle: keras_tuner.Oracle, folder: Path, scores: Scores, metric: Metric, *, fail: bool) -> list[Trial]:
     """Runs the trials that are missing.
 

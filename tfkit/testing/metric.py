@@ -88,7 +88,7 @@ def result(metric: Any) -> np.ndarray:
     """A metric's result, or the values of a dict of results, as one flat float64 array."""
     import numpy as np
 
-    from tfkit.data import leaves
+    from tfkit.nests import leaves
 
     return np.concatenate([np.ravel(np.asarray(leaf, "float64")) for leaf in leaves(metric.result())])
 

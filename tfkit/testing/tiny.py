@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tfkit.data import Data, leaves
+from tfkit.data import Data
+from tfkit.nests import leaves
 from tfkit.testing.examples import require
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from tfkit.data import as_arrays, leaves, map_leaves
+from tfkit.data import as_arrays
 from tfkit.errors import VerificationError
+from tfkit.nests import leaves, map_leaves
 
 _ROWS = 4
 # What stands for an open dimension.

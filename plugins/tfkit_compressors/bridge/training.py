@@ -13,9 +13,9 @@ import tensorflow as tf
 from tfkit import Data
 from tfkit.attach import deadline
 from tfkit.attach.optimizers import inner_optimizer
-from tfkit.data import leaves
 from tfkit.errors import ModelError
 from tfkit.models import require_compiled
+from tfkit.nests import leaves
 from tfkit.reasons import reason
 from tfkit_compressors import tfmot
 

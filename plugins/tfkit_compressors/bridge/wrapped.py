@@ -8,8 +8,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tfkit.data import leaves
 from tfkit.errors import ModelError
+from tfkit.nests import leaves
 from tfkit.reasons import reason
 from tfkit.replay import inputs_like
 from tfkit_compressors import tfmot

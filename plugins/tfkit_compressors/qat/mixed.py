@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from tfkit import Data
-from tfkit.data import leaves
+from tfkit.nests import leaves
 from tfkit.pipeline.rows import Yardstick
 from tfkit_compressors.qat.weights import Kernel, chosen
 from tfkit_compressors.schemas import Qat

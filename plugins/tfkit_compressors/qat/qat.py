@@ -12,13 +12,13 @@ import numpy as np
 
 from tfkit import Compressed, Data, ParameterError, VerificationError
 from tfkit.attach.training import train
-from tfkit.data import leaves, map_leaves
 from tfkit.formats.conversion import convert
 from tfkit.formats.fidelity import fidelity
 from tfkit.formats.litert import LiteRT
 from tfkit.formats.named_model import NamedModel
 from tfkit.formats.precisions import precision
 from tfkit.models import require_built, require_compiled
+from tfkit.nests import leaves, map_leaves
 from tfkit_compressors import schemas
 from tfkit_compressors.qat.agreement import decided_alike
 from tfkit_compressors.qat.callback import QatCallback

@@ -12,9 +12,9 @@ import numpy as np
 
 from tfkit import ModelError, VerificationError, load_model
 from tfkit.attach.variables import layers_named
-from tfkit.data import leaves
 from tfkit.formats.fidelity import Fidelity, fidelity
 from tfkit.graph import has_graph, require_graph
+from tfkit.nests import leaves
 from tfkit.pipeline.predictions import predict
 from tfkit.reasons import reason
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tfkit import Compressed, Data, ParameterError
-from tfkit.data import leaves
 from tfkit.formats.conversion import convert
 from tfkit.formats.flatbuffer import count_by_type
 from tfkit.formats.precisions import OF_KERAS, precision
 from tfkit.models import require_built
+from tfkit.nests import leaves
 from tfkit.pipeline.copies import recompiled
 from tfkit.pipeline.predictions import predict
 

@@ -54,17 +54,14 @@ def _by_value(modules: list[ModuleType]) -> Iterator[None]:
 
 
 def _out_of_reach() -> Iterator[ModuleType]:
-    """Modules that were loaded from a folder which is not on Python's path."""
+    """Modules and packages that were loaded from a folder which is not on Python's path."""
     folders = {str(Path(entry or ".").resolve()) for entry in sys.path}
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
         if "." in name or name == "__main__" or not file or getattr(module, "__name__", None) != name:
             continue
-        if (
-            str(Path(file).resolve().parent) not in folders
-            and not hasattr(module, "__path__")
-            and not _is_importable(name)
-        ):
+        place = Path(file).resolve().parents[1 if hasattr(module, "__path__") else 0]
+        if str(place) not in folders and not _is_importable(name):
             yield module
 
 

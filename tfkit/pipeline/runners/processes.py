@@ -130,6 +130,8 @@ class Processes:
         request = worker.request
         if kind == "broken":
             raise ParameterError(f"a worker cannot begin: {value}")
+        if kind == "ready":
+            self._stillborn = 0
         if request is None:
             return
         if kind == "epoch":
@@ -165,7 +167,7 @@ class Processes:
     def _lose(self, worker: Worker, reason: str, listener: Listener) -> None:
         request, tail = worker.request, worker.tail()
         self._drop(worker)
-        self._stillborn = self._stillborn + 1 if worker.is_starting else 0
+        self._stillborn += worker.is_starting
         if self._stillborn == _STILLBORN:
             last = (tail.splitlines() or ["it has printed nothing"])[-1]
             raise SearchError(f"no worker can begin: {_STILLBORN} in a row {reason} before a trial; {last}")

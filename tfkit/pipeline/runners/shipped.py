@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfkit.data import PARTS, Data, is_dataset, map_leaves
+from tfkit.data import PARTS, Data, is_dataset
 from tfkit.errors import ParameterError
 from tfkit.missing import explain_missing
+from tfkit.nests import map_leaves
 from tfkit.pipeline.runners.protocol import Task
 
 _TASK = "task.pkl"
