@@ -32,12 +32,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--recipe", default="fashion_mnist")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--budget", type=float, default=1500.0, help="seconds for each seed")
     parser.add_argument("--target", choices=("size", "latency"), default="size")
     parser.add_argument("--max-drop", type=float, default=0.0025, help="on the validation part")
+    parser.add_argument(
+        "--reverse", action="store_true", help="sentiment: parts from the other end, for another test part"
+    )
     options = parser.parse_args()
-    recipe = importlib.import_module(options.recipe).recipe
-    found = [one(recipe, seed, options) for seed in range(options.seeds)]
+    module = importlib.import_module(options.recipe)
+    if options.reverse:
+        module.SHARES = {part: (1 - stop, 1 - start) for part, (start, stop) in module.SHARES.items()}
+    recipe = module.recipe
+    found = [one(recipe, seed, options) for seed in range(options.first, options.first + options.seeds)]
     for name in found[0]:
         print(f"mean {name}: {statistics.mean(each[name] for each in found):.4g}")
 

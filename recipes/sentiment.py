@@ -13,7 +13,8 @@ from pathlib import Path
 import tfkit
 
 _FILE = Path(__file__).parent / "data" / "sentiment_sentences.tsv"
-_SHARES = {"train": (0.0, 0.6), "validation": (0.6, 0.8), "test": (0.8, 1.0)}
+# Parts of each source, by the order of its sentences.
+SHARES = {"train": (0.0, 0.6), "validation": (0.6, 0.8), "test": (0.8, 1.0)}
 
 
 @functools.cache
@@ -29,7 +30,7 @@ def sentences() -> dict[str, tuple]:
         rows = list(csv.DictReader(file, delimiter="\t"))
     seen: set[str] = set()
     parts = {}
-    for part, (start, stop) in _SHARES.items():
+    for part, (start, stop) in SHARES.items():
         chosen = []
         for source in ("amazon", "imdb", "yelp"):
             block = [row for row in rows if row["source"] == source]

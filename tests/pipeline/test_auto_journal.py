@@ -32,6 +32,15 @@ def search_in(folder, model, data):
     return Search(yardstick, trainer, clock, 0.1, 1, "size", folder, journal, lambda words: None)
 
 
+def test_the_bound_holds_for_the_loss_that_is_to_be_expected_too(task, tmp_path):
+    model, data = task
+    search = search_in(tmp_path, model, data)
+    search.record(search.yardstick.row("source", model))
+    kept = [search.judged({**search.source_row, "expected_drop": drop}) for drop in (None, 0.05, 0.2)]
+    assert [each.row["kept"] for each in kept] == [True, True, False]
+    assert [each.drop for each in kept] == [0, 0.05, 0.2]
+
+
 def test_what_is_taken_over_is_what_was_there(task, tmp_path):
     model, data = task
     first = search_in(tmp_path, model, data)

@@ -33,7 +33,7 @@ class Candidate:
     Attributes:
         row: Its row; `keras_path` is where its Keras model lies, without one it is the source, and `arm_path` where
             that of its arm lies if it is another one.
-        drop: The loss of the metric against the source.
+        drop: The loss of the metric against the source, measured or, where that is more, to be expected.
         arm: What it was made from; None for the source's own float file.
         finish: The step that made the file; None where there is none.
     """
@@ -177,8 +177,10 @@ class Search:
         self.finishes.sort(key=lambda each: costs.get(each[0], math.inf))
 
     def judged(self, row: Row, arm: Arm | None = None, finish: Made | None = None) -> Candidate:
-        """A candidate of a row, which says afterwards whether it is within the bound."""
+        """A candidate of a row, which says afterwards whether it is within the bound: measured, and to be expected."""
         drop = self.yardstick.drop(row, self.source_row)
+        if row.get("expected_drop") is not None:
+            drop = max(drop, row["expected_drop"])
         row["kept"] = within(drop, self.max_drop)
         candidate = Candidate(row, drop, arm, finish)
         self.found.append(candidate)

@@ -56,7 +56,7 @@ def compress(
         data: Train part for fine-tuning and calibration, validation part for the metric.
         metric: A metric plugin: name or (name, params).
         max_drop: Largest loss of the metric against the source as given, such as 0.005; None for any, and
-            for 0.01 in an automatic search.
+            for 0.01 in an automatic search, where it bounds `expected_drop` of the table too.
         epochs: Epochs of fine-tuning in each step; 0 trains nothing. An automatic search, which trains as
             long as its time allows, takes it for the first look at a candidate.
         directory: Where artifacts go; None for a new temporary folder.

@@ -13,6 +13,7 @@ from tfkit.factory import create
 from tfkit.measurement import measure
 from tfkit.models import load_model
 from tfkit.pipeline.evaluate import evaluate, evaluate_outputs, metric_makers
+from tfkit.pipeline.expected import Expectation, decisions, expectation
 from tfkit.pipeline.predictions import predict
 from tfkit.progress import say
 from tfkit.reasons import reason
@@ -60,7 +61,8 @@ class Yardstick:
         Returns:
             step, metric with metric_low and metric_high (95%, bootstrap over rows), parameters, nonzero,
             flops (None where they cannot be counted), bytes, gzip_bytes, latency_p50_ms and latency_p99_ms
-            (a .tflite through LiteRT, a Keras model as a traced function), agreement, kept.
+            (a .tflite through LiteRT, a Keras model as a traced function), agreement, expected_drop (of accuracy, on
+            new rows; None for other metrics, see `tfkit.pipeline.expected`), kept.
         """
         loaded = load_model(subject) if isinstance(subject, Path) else subject
         outputs = self.source_outputs if loaded is self.source else self.outputs(loaded)
@@ -73,6 +75,7 @@ class Yardstick:
             "flops": count_flops(loaded if model is None else model),
             **measure(subject, self.data.sample()).as_dict(),
             "agreement": 1.0 if loaded is self.source else agreement(self.source_outputs, outputs),
+            "expected_drop": self._expected_drop(outputs),
             "kept": True,
         }
 
@@ -96,6 +99,15 @@ class Yardstick:
     def source_outputs(self) -> Any:
         """What the source predicts on those rows."""
         return self.outputs(self.source)
+
+    @functools.cached_property
+    def _expectation(self) -> Expectation | None:
+        return expectation(self.metric, self.source_outputs, tuple(self._truth))
+
+    def _expected_drop(self, outputs: Any) -> float | None:
+        if self._expectation is None or getattr(outputs, "ndim", 3) > 2:
+            return None
+        return self._expectation.drop(decisions(outputs, step_name(self.metric)[1]))
 
     def _evaluated(self, outputs: Any) -> Any:
         found = evaluate_outputs(
