@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from tfkit.data import Data
     from tfkit.measurement import Measurement, measure
     from tfkit.models import load_model
+    from tfkit.pipeline.batch_finder import BatchSizes, find_batch_size
+    from tfkit.pipeline.compare import Comparison, compare
     from tfkit.pipeline.compress import compress
     from tfkit.pipeline.evaluate import Interval, evaluate
     from tfkit.pipeline.export import Export, export
     from tfkit.pipeline.program import main
+    from tfkit.pipeline.range_finder import LearningRates, find_learning_rate
     from tfkit.pipeline.result import CompressionResult
     from tfkit.pipeline.run import RunResult, run
     from tfkit.pipeline.search import search
@@ -43,6 +46,8 @@ __version__ = "0.1.0"
 
 # Imported when they are first asked for: a list of plugins or a page of help needs none of them.
 _LATER = {
+    "BatchSizes": "tfkit.pipeline.batch_finder",
+    "Comparison": "tfkit.pipeline.compare",
     "CompressionResult": "tfkit.pipeline.result",
     "Compressed": "tfkit.protocols",
     "Compressor": "tfkit.protocols",
@@ -50,13 +55,17 @@ _LATER = {
     "Export": "tfkit.pipeline.export",
     "Exporter": "tfkit.protocols",
     "Interval": "tfkit.pipeline.evaluate",
+    "LearningRates": "tfkit.pipeline.range_finder",
     "Measurement": "tfkit.measurement",
     "Recipe": "tfkit.recipe",
     "RunResult": "tfkit.pipeline.run",
     "SearchResult": "tfkit.pipeline.search_result",
+    "compare": "tfkit.pipeline.compare",
     "compress": "tfkit.pipeline.compress",
     "evaluate": "tfkit.pipeline.evaluate",
     "export": "tfkit.pipeline.export",
+    "find_batch_size": "tfkit.pipeline.batch_finder",
+    "find_learning_rate": "tfkit.pipeline.range_finder",
     "hypermodel": "tfkit.architecture",
     "load_model": "tfkit.models",
     "main": "tfkit.pipeline.program",
@@ -68,7 +77,9 @@ _LATER = {
 }
 
 __all__ = [
+    "BatchSizes",
     "Command",
+    "Comparison",
     "Compressed",
     "CompressionResult",
     "Compressor",
@@ -78,6 +89,7 @@ __all__ = [
     "Export",
     "Exporter",
     "Interval",
+    "LearningRates",
     "Measurement",
     "ModelError",
     "ParameterError",
@@ -93,10 +105,13 @@ __all__ = [
     "TfkitError",
     "VerificationError",
     "callback",
+    "compare",
     "compress",
     "create",
     "evaluate",
     "export",
+    "find_batch_size",
+    "find_learning_rate",
     "hookimpl",
     "hypermodel",
     "load_model",

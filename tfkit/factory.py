@@ -75,7 +75,7 @@ def callback(kind: str, name: str, /, **params: Any) -> keras.callbacks.Callback
     extra = {each.name for each in parameters(wrapper.params)} & params.keys()
     options = check(wrapper.params, {key: params[key] for key in extra}, owner=f"the callback of {kind} {name!r}")
     product = create(kind, name, **{key: value for key, value in params.items() if key not in extra})
-    return wrapper(product, **options)
+    return product.callback() if hasattr(product, "callback") else wrapper(product, **options)
 
 
 def _own_callback(plugin: Plugin, product: Any) -> Any:

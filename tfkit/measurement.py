@@ -82,6 +82,20 @@ def measure(model_or_path: Any, sample: Any, *, batch: int = 1, repeats: int = 2
     return _measure_keras(model, rows, repeats, path.read_bytes())
 
 
+def count_parameters(model: Any) -> int:
+    """The number of a built model's weights, as `measure` counts them.
+
+    Args:
+        model: A Keras model.
+
+    Example:
+        >>> import keras
+        >>> count_parameters(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]))
+        10
+    """
+    return _counts(weight_values(require_built(model)))[0]
+
+
 def _measure_keras(model: Any, rows: Any, repeats: int, saved: bytes) -> Measurement:
     import tensorflow as tf
 

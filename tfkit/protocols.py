@@ -1,4 +1,4 @@
-"""Compressor and Exporter: the two kinds for which the ecosystem has no type of its own."""
+"""What the ecosystem has no type of its own for: compressors, exporters, and schedules of the batch size."""
 
 from __future__ import annotations
 
@@ -75,4 +75,28 @@ class Exporter(Protocol):
         Returns:
             An array for each output, by its name in the signature.
         """
+        ...
+
+
+@runtime_checkable
+class BatchSizeSchedule(Protocol):
+    """A batch size for each epoch of one `fit`: the other product of the kind "schedule"."""
+
+    def size(self, epoch: int) -> int:
+        """Rows in a batch of an epoch, counted from 0."""
+        ...
+
+    def fit_arguments(self, data: Any, epochs: int, shuffle: bool = True, seed: int = 0) -> dict[str, Any]:
+        """The arguments that make `model.fit` follow it.
+
+        Args:
+            data: A Data, of which the train part is taken, or such a part.
+            epochs: Epochs of the fit.
+            shuffle: Whether the rows come in another order in each epoch.
+            seed: Seed of these orders.
+        """
+        ...
+
+    def callback(self) -> Any:
+        """The `keras.callbacks.Callback` that has `fit_arguments` too."""
         ...

@@ -20,13 +20,17 @@ class SearchSection:
     """What `tfkit.search` is given."""
 
     searcher: Annotated[str, "Name of the searcher."] = "bayesian"
-    objective: Annotated[Any, "What is optimized, as Keras logs it, or (name, 'min' or 'max')."] = "val_accuracy"
+    objective: Annotated[Any, "What is optimized, as Keras logs it, or (name, 'min' or 'max'), or a list of these."] = (
+        "val_accuracy"
+    )
     trials: Annotated[int, Ge(1), "Number of trials."] = 10
     epochs: Annotated[int, Ge(1), "Epochs of a trial."] = 5
     time_budget: Annotated[float | None, Gt(0), "Seconds after which no trial begins."] = None
     workers: Annotated[Any, "Trials at once, in processes of their own; or 'ray'."] = 1
     cross_validation: Annotated[Any, "Folds of the train part, or one of scikit-learn's splitters."] = None
     stop_early: Annotated[Any, "Callback that ends bad trials, such as 'asha': name or (name, params)."] = None
+    constraints: Annotated[Any, "Bounds by name: the most, or ('<=', number) or ('>=', number)."] = None
+    warm_start: Annotated[Any, "Directory of an earlier search for the same objectives."] = None
 
 
 @dataclass(frozen=True, kw_only=True)

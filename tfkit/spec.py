@@ -22,7 +22,8 @@ class Kind:
         hook: The hook that yields its specs.
         products: The types, as "module:Class", of what `tfkit.create` gives: one of them.
         attach: The callback class, as "module:Class", that installs the product for one `fit`;
-            None where the product itself knows (`callback`, `compressor`) or cannot be installed.
+            None where the product itself knows (`callback`, `compressor`) or cannot be installed. A
+            product that has a method `callback`, as a schedule of the batch size has, is asked for its own.
     """
 
     name: str
@@ -38,7 +39,7 @@ KINDS: Mapping[str, Kind] = {
         Kind(
             "schedule",
             "tfkit_schedules",
-            ("keras.optimizers.schedules:LearningRateSchedule",),
+            ("keras.optimizers.schedules:LearningRateSchedule", "tfkit.protocols:BatchSizeSchedule"),
             attach="tfkit.attach.schedule:ScheduleCallback",
         ),
         Kind(

@@ -29,3 +29,80 @@ def tfkit_callbacks() -> Iterator[tfkit.Spec]:
         params=schemas.MedianStopping,
         examples=({"monitor": "loss"}, {"monitor": "loss", "mode": "min", "min_trials": 1}),
     )
+    yield tfkit.Spec(
+        name="reduce-lr-on-plateau",
+        summary="Reduces whatever learning rate is in force, a schedule's too, when a fit no longer improves.",
+        target="tfkit_callbacks.reduce_lr_on_plateau:ReduceLROnPlateau",
+        params=schemas.ReduceLROnPlateau,
+        examples=({"monitor": "loss", "patience": 1}, {"monitor": "loss", "factor": 0.5, "min_lr": 0.01}),
+    )
+    yield tfkit.Spec(
+        name="micro-batches",
+        summary="Computes the gradients of a batch in parts, in so much less memory, for one update.",
+        target="tfkit_callbacks.micro_batches:MicroBatches",
+        params=schemas.MicroBatches,
+        examples=({"steps": 2}, {"steps": 3}),
+    )
+    yield tfkit.Spec(
+        name="average-weights",
+        summary="Leaves the model with an average of the weights it had: exponential, or stochastic weight averaging.",
+        target="tfkit_callbacks.average_weights:AverageWeights",
+        params=schemas.AverageWeights,
+        examples=({"kind": "ema", "decay": 0.9}, {"kind": "swa", "start_epoch": 0}),
+    )
+    yield tfkit.Spec(
+        name="sam",
+        summary="Sharpness-aware minimization: steps by the gradient at the worst point nearby.",
+        target="tfkit_callbacks.sam:SharpnessAware",
+        params=schemas.SharpnessAware,
+        examples=({"rho": 0.05},),
+    )
+    yield tfkit.Spec(
+        name="jsonl-log",
+        summary="Writes the figures of each epoch as a line of JSON.",
+        target="tfkit_callbacks.epoch_logs:JsonLinesLog",
+        params=schemas.EpochLog,
+        examples=({"path": "log.jsonl"}, {"path": "log.jsonl", "append": True}),
+    )
+    yield tfkit.Spec(
+        name="csv-log",
+        summary="Writes the figures of each epoch as a row of comma-separated values.",
+        target="tfkit_callbacks.epoch_logs:CsvLog",
+        params=schemas.EpochLog,
+        examples=({"path": "log.csv"},),
+    )
+    yield tfkit.Spec(
+        name="validation-metrics",
+        summary="Adds any metric of tfkit on validation data to the logs of each epoch.",
+        target="tfkit_callbacks.validation_metrics:ValidationMetrics",
+        params=schemas.ValidationMetrics,
+        examples=({"data": ([[1.0, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]], [0, 1, 2]), "metrics": ["accuracy"]},),
+    )
+    yield tfkit.Spec(
+        name="backup",
+        summary="Keeps the state of a training after each epoch; the same fit goes on from it.",
+        target="tfkit_callbacks.backup:Backup",
+        params=schemas.Backup,
+        examples=({"directory": "backup"},),
+    )
+    yield tfkit.Spec(
+        name="tensorboard",
+        summary="TensorBoard's curves, with the run's hyperparameters.",
+        target="tfkit_callbacks.tensorboard:TensorBoard",
+        params=schemas.TensorBoard,
+        examples=({"directory": "logs"}, {"directory": "logs", "hyperparameters": {"units": 8}, "histograms": 1}),
+    )
+    yield tfkit.Spec(
+        name="progress",
+        summary="Shows how far a fit is, its rate and the time left over all epochs.",
+        target="tfkit_callbacks.progress:Progress",
+        params=schemas.Progress,
+        examples=({},),
+    )
+    yield tfkit.Spec(
+        name="doctor",
+        summary="Says at the end of a fit what is wrong with it, with the figures, and what to try.",
+        target="tfkit_callbacks.doctor.callback:Doctor",
+        params=schemas.Doctor,
+        examples=({},),
+    )

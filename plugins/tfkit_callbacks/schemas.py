@@ -1,9 +1,9 @@
 """Parameters of the callbacks. Free of frameworks."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from tfkit.parameters import Ge
+from tfkit.parameters import Ge, Gt, Lt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,3 +31,70 @@ class MedianStopping:
     mode: Annotated[Literal["auto", "min", "max"], "Whether less or more is better; auto asks the metric."] = "auto"
     min_epochs: Annotated[int, Ge(1), "Epochs that every trial gets."] = 1
     min_trials: Annotated[int, Ge(1), "Other trials that must have come as far before any is ended."] = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReduceLROnPlateau:
+    monitor: Annotated[str, "What to watch, by its name in the logs."] = "val_loss"
+    factor: Annotated[float, Gt(0), Lt(1), "What the rate is multiplied by."] = 0.1
+    patience: Annotated[int, Ge(0), "Epochs without improvement after which that happens."] = 10
+    verbose: Annotated[int, Ge(0), "1 prints a line for each reduction."] = 0
+    mode: Annotated[Literal["auto", "min", "max"], "Whether less or more is better; auto asks the metric."] = "auto"
+    min_delta: Annotated[float, Ge(0), "What a change must exceed to be an improvement."] = 1e-4
+    cooldown: Annotated[int, Ge(0), "Epochs after a reduction that are not counted."] = 0
+    min_lr: Annotated[float, Ge(0), "The rate is not reduced below this."] = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class MicroBatches:
+    steps: Annotated[int, Ge(1), "Parts of a batch, on each replica."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AverageWeights:
+    kind: Annotated[Literal["ema", "swa"], "Exponential, over updates, or plain, over the ends of epochs."] = "ema"
+    decay: Annotated[float, Ge(0), Lt(1), "What is left of a weight's part after an update; ema only."] = 0.999
+    start_epoch: Annotated[
+        int | None, Ge(0), "Epochs at the start that are not averaged; None is 0 for ema, 3/4 of them for swa."
+    ] = None
+    data: Annotated[Any, "Data to compute BatchNormalization's statistics from at the end, or None."] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SharpnessAware:
+    rho: Annotated[float, Gt(0), "Distance within which the worst point is looked for."] = 0.05
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochLog:
+    path: Annotated[Any, "The file; folders that are missing are made."]
+    append: Annotated[bool, "Whether the lines of an earlier fit stay."] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationMetrics:
+    data: Annotated[Any, "A Data with a validation part, (x, y) or (x, y, sample_weight)."]
+    metrics: Annotated[Any, "Names, or (name, params), of metric plugins."]
+    frequency: Annotated[int, Ge(1), "Epochs from one time to the next."] = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backup:
+    directory: Annotated[Any, "Where the backup goes, in a folder of each worker."]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorBoard:
+    directory: Annotated[Any, "Folder of this run, below that of tensorboard --logdir."]
+    hyperparameters: Annotated[Any, "Names and values for the HParams page."] = None
+    histograms: Annotated[int, Ge(0), "Epochs from one histogram of each weight to the next; 0 for none."] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Doctor:
+    pass

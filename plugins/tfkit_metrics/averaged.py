@@ -77,13 +77,16 @@ def _of_two_classes(
 
 def _count_classes(batch: Batch, classes: int) -> Counts:
     hits = tf.where(tf.equal(batch.labels, batch.predictions), batch.weights, 0.0)
-    present = tf.cast(batch.present, tf.float64)
-    return Counts(
-        by_class(hits, batch.labels, classes),
-        by_class(batch.weights, batch.predictions, classes),
-        by_class(batch.weights, batch.labels, classes),
-        by_class(present, batch.labels, classes) + by_class(present, batch.predictions, classes),
-    )
+    counted = [by_class(hits, batch.labels, classes), *_both(batch, batch.weights, classes)]
+    if batch.alike:
+        return Counts(*counted, tf.add_n(counted[1:]))
+    present = tf.ones_like(batch.weights) if batch.present is None else tf.cast(batch.present, tf.float64)
+    return Counts(*counted, tf.add_n(_both(batch, present, classes)))
+
+
+def _both(batch: Batch, weights: tf.Tensor, classes: int) -> list[tf.Tensor]:
+    """Weights summed by predicted class, and by true class."""
+    return [by_class(weights, ids, classes) for ids in (batch.predictions, batch.labels)]
 
 
 def _count_labels(batch: Batch, classes: int) -> Counts:

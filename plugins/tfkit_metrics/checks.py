@@ -33,13 +33,34 @@ def doubt(valid: tf.Tensor, values: tf.Tensor, wanted: str) -> tf.Tensor:
     return _nan_unless(all_valid)
 
 
-def not_a_number(scores: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
+def out_of_range(values: tf.Tensor, low: float, high: float, wanted: str) -> tf.Tensor:
+    """As `doubt`, of values (m,) or (m, columns) below low or above high; NaN is neither.
+
+    Two passes that keep nothing, where `doubt` takes a column of bool: which row it is, is asked only of a bad batch.
+    """
+    lowest, highest = tf.reduce_min(values), tf.reduce_max(values)
+    good = ~((lowest < low) | (highest > high))
+    if not tf.executing_eagerly():
+        tf.debugging.Assert(good, [f"{wanted}; the lowest and the highest are", lowest, highest])
+    elif not good:
+        rows = tf.reshape(values, (tf.shape(values)[0], -1))
+        least, most = tf.reduce_min(rows, -1), tf.reduce_max(rows, -1)
+        return doubt(~((least < low) | (most > high)), tf.where(least < low, least, most), wanted)
+    return _nan_unless(good)
+
+
+def not_a_number(scores: tf.Tensor, present: tf.Tensor | None) -> tf.Tensor:
     """As `doubt`, without an error: NaN where scores (m, columns) hold one in a row that is present.
 
     A model that has diverged scores NaN, and its training goes on as with Keras's own metrics.
     """
-    found = tf.reduce_any(tf.math.is_nan(scores), axis=-1) & present
-    return _nan_unless(~tf.reduce_any(found))
+
+    def found() -> tf.Tensor:
+        rows = tf.reduce_any(tf.math.is_nan(scores), axis=-1)
+        return tf.reduce_any(rows if present is None else rows & present)
+
+    # A sum is NaN where a term is, or where infinities cancel; it is quicker than to ask each term.
+    return _nan_unless(~tf.cond(tf.math.is_nan(tf.reduce_sum(scores)), found, lambda: tf.constant(False)))
 
 
 def _nan_unless(good: tf.Tensor) -> tf.Tensor:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
 
 from tfkit.errors import DataError, ParameterError
-from tfkit_metrics.checks import doubt, not_a_number
+from tfkit_metrics.checks import doubt, not_a_number, out_of_range
 
 
 @dataclass(frozen=True)
@@ -46,20 +47,26 @@ class Batch:
 
     Attributes:
         labels: Class ids, int32 (m,); of a multi-label task bool (m, labels).
-        predictions: The same form as labels.
+        predictions: The same form as labels; or scores, (m, classes), or (m, 1) of class 1 of two.
         weights: Float64 (m,): sample weights, 0 where masked.
-        present: Bool (m,): False where masked.
+        present: Bool (m,): False where masked; None where no row is.
         doubt: Float64 scalar to add to every count: 0, or NaN where the batch cannot be counted.
+        alike: Whether all weights are known to be 1.
     """
 
     labels: tf.Tensor
     predictions: tf.Tensor
     weights: tf.Tensor
-    present: tf.Tensor
+    present: tf.Tensor | None
     doubt: tf.Tensor
+    alike: bool
 
 
-def read(y_true: Any, y_pred: Any, sample_weight: Any, form: Form) -> tuple[Batch, int]:
+# Reads predictions: (y_pred, classes, present, form) -> (predictions, doubt).
+Take = Callable[[tf.Tensor, int, Any, Form], tuple[tf.Tensor, tf.Tensor]]
+
+
+def read(y_true: Any, y_pred: Any, sample_weight: Any, form: Form, take: Take | None = None) -> tuple[Batch, int]:
     """Reads a batch and the number of classes.
 
     Args:
@@ -69,6 +76,7 @@ def read(y_true: Any, y_pred: Any, sample_weight: Any, form: Form) -> tuple[Batc
             ids of shape (n,) or (n, 1) where `num_classes` is given. A Keras mask is honoured.
         sample_weight: Shape (n,), (n, 1) or that of the ids; or None.
         form: How they are to be read.
+        take: Reads the predictions; None makes ids of them, `tfkit_metrics.class_scores.take` keeps the scores.
 
     Raises:
         DataError: If shapes do not fit or, when run eagerly, a label is out of range.
@@ -78,15 +86,32 @@ def read(y_true: Any, y_pred: Any, sample_weight: Any, form: Form) -> tuple[Batc
     y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
     _check_shapes(y_true, y_pred, form)
     classes = count_classes(y_pred, form)
-    present = _per_row(True if mask is None else mask, y_pred, tf.bool, form)
-    weights = _per_row(1.0 if sample_weight is None else sample_weight, y_pred, tf.float64, form)
-    if form.multi_label:
-        labels, predictions, doubts = _indicators(y_true, y_pred, classes, present, form)
-    else:
-        labels, doubt_labels = _labels(y_true, y_pred, classes, present, form)
-        predictions, doubt_predictions = _predictions(y_pred, classes, present, form)
-        doubts = doubt_labels + doubt_predictions
-    return Batch(labels, predictions, tf.where(present, weights, 0.0), present, doubts), classes
+    weights, present = row_weights(y_pred, mask, sample_weight, form.owner)
+    labels, doubt_labels = (_label_columns if form.multi_label else _labels)(y_true, y_pred, classes, present, form)
+    predictions, doubt_predictions = (take or _predictions)(y_pred, classes, present, form)
+    alike = mask is None and sample_weight is None
+    return Batch(labels, predictions, weights, present, doubt_labels + doubt_predictions, alike), classes
+
+
+def row_weights(y_pred: tf.Tensor, mask: Any, sample_weight: Any, owner: str) -> tuple[tf.Tensor, tf.Tensor | None]:
+    """Weights of the rows, float64 (m,), 0 where masked; and where they are present, bool (m,), None without a mask.
+
+    Raises:
+        DataError: If their shapes do not fit the predictions'.
+    """
+    weights = _per_row(1.0 if sample_weight is None else sample_weight, y_pred, tf.float64, owner)
+    if mask is None:
+        return weights, None
+    present = _per_row(mask, y_pred, tf.bool, owner)
+    return tf.where(present, weights, 0.0), present
+
+
+def seen(values: tf.Tensor, present: tf.Tensor | None) -> tf.Tensor:
+    """Values of the rows, (m,) or (m, columns), 0 where a row is masked: what is masked may be anything."""
+    if present is None:
+        return values
+    chosen = present if values.shape.rank == 1 else present[:, None]
+    return tf.where(chosen, values, tf.zeros_like(values))
 
 
 def count_classes(y_pred: tf.Tensor, form: Form) -> int:
@@ -95,7 +120,7 @@ def count_classes(y_pred: tf.Tensor, form: Form) -> int:
     Raises:
         ParameterError: If `num_classes` is needed, or differs from the predictions' columns.
     """
-    if not form.multi_label and not _has_columns(y_pred):
+    if not form.multi_label and not has_columns(y_pred):
         if form.num_classes is None and y_pred.dtype.is_integer:
             raise ParameterError(
                 f"metric {form.owner!r}: predictions of dtype {y_pred.dtype.name} and shape {y_pred.shape} "
@@ -111,12 +136,12 @@ def count_classes(y_pred: tf.Tensor, form: Form) -> int:
     return columns
 
 
-def _has_columns(y_pred: tf.Tensor) -> bool:
+def has_columns(y_pred: tf.Tensor) -> bool:
     """Whether the last axis holds a score for each class."""
     return y_pred.shape.rank > 1 and y_pred.shape[-1] != 1
 
 
-def _row_axes(y_pred: tf.Tensor) -> int:
+def row_axes(y_pred: tf.Tensor) -> int:
     """Number of axes that tell rows apart: all but the last, which is that of the classes, or of size 1."""
     return max(y_pred.shape.rank - 1, 1)
 
@@ -127,7 +152,7 @@ def _check_shapes(y_true: tf.Tensor, y_pred: tf.Tensor, form: Form) -> None:
         raise DataError(f"{told}; both need a first axis, that of the rows")
     if tf.string in (y_true.dtype, y_pred.dtype):
         raise DataError(f"{told} and are strings; give class ids or one-hot rows")
-    axes = _row_axes(y_pred)
+    axes = row_axes(y_pred)
     if not y_true.shape[:axes].is_compatible_with(y_pred.shape[:axes]):
         raise DataError(f"{told}: their rows differ")
     if form.multi_label and not (y_pred.shape.rank > 1 and y_true.shape.is_compatible_with(y_pred.shape)):
@@ -137,72 +162,80 @@ def _check_shapes(y_true: tf.Tensor, y_pred: tf.Tensor, form: Form) -> None:
         raise DataError(f"{told}; give ids of shape (n,) or (n, 1), or one-hot rows of {columns[-1]} columns")
 
 
-def _per_row(value: Any, y_pred: tf.Tensor, dtype: tf.DType, form: Form) -> tf.Tensor:
+def _per_row(value: Any, y_pred: tf.Tensor, dtype: tf.DType, owner: str) -> tf.Tensor:
     """A weight or a mask as (m,); what is said of a whole sequence holds for each of its steps."""
-    tensor, axes = tf.cast(value, dtype), _row_axes(y_pred)
+    tensor, axes = tf.cast(value, dtype), row_axes(y_pred)
     if tensor.shape.rank == axes + 1 and tensor.shape[-1] == 1:
         tensor = tf.squeeze(tensor, -1)
     rank = tensor.shape.rank
     if rank is None or rank > axes or not tensor.shape.is_compatible_with(y_pred.shape[:rank]):
         raise DataError(
-            f"metric {form.owner!r}: sample_weight has shape {tensor.shape} and predictions {y_pred.shape}; "
+            f"metric {owner!r}: sample_weight has shape {tensor.shape} and predictions {y_pred.shape}; "
             "give one weight for each row"
         )
     padded = tf.concat([tf.shape(tensor), tf.ones(axes - rank, tf.int32)], 0)
     return tf.reshape(tf.broadcast_to(tf.reshape(tensor, padded), tf.shape(y_pred)[:axes]), (-1,))
 
 
-def _indicators(
-    y_true: tf.Tensor, y_pred: tf.Tensor, classes: int, present: tf.Tensor, form: Form
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    scores = _floating(tf.reshape(y_pred, (-1, classes)))
-    labels = _floating(tf.reshape(y_true, tf.shape(scores)))
-    valid = tf.reduce_all((labels >= 0) & (labels <= 1), axis=-1) | ~present
+def _label_columns(
+    y_true: tf.Tensor, y_pred: tf.Tensor, classes: int, present: tf.Tensor | None, form: Form
+) -> tuple[tf.Tensor, tf.Tensor]:
+    labels = seen(floating(tf.reshape(y_true, (-1, classes))), present)
+    valid = tf.reduce_all((labels >= 0) & (labels <= 1), axis=-1)
     wanted = f"metric {form.owner!r}: with multi_label=True labels must be from 0 to 1"
-    doubts = doubt(valid, tf.reduce_max(labels, axis=-1), wanted) + not_a_number(scores, present)
-    return labels > 0.5, scores > form.cut, doubts
+    return labels > 0.5, doubt(valid, tf.reduce_max(labels, axis=-1), wanted)
 
 
-def _predictions(y_pred: tf.Tensor, classes: int, present: tf.Tensor, form: Form) -> tuple[tf.Tensor, tf.Tensor]:
-    if _has_columns(y_pred):
-        scores = _floating(tf.reshape(y_pred, (-1, classes)))
+def _predictions(y_pred: tf.Tensor, classes: int, present: tf.Tensor | None, form: Form) -> tuple[tf.Tensor, tf.Tensor]:
+    if form.multi_label:
+        scores = floating(tf.reshape(y_pred, (-1, classes)))
+        return scores > form.cut, not_a_number(scores, present)
+    if has_columns(y_pred):
+        scores = floating(tf.reshape(y_pred, (-1, classes)))
         return tf.argmax(scores, -1, output_type=tf.int32), not_a_number(scores, present)
     scores = tf.reshape(y_pred, (-1,))
     if classes == 2 and scores.dtype.is_floating:
         return tf.cast(scores > form.cut, tf.int32), not_a_number(scores[:, None], present)
-    return _ids(scores, classes, present, f"metric {form.owner!r}: predictions")
+    return _ids(seen(scores, present), classes, f"metric {form.owner!r}: predictions")
 
 
 def _labels(
-    y_true: tf.Tensor, y_pred: tf.Tensor, classes: int, present: tf.Tensor, form: Form
+    y_true: tf.Tensor, y_pred: tf.Tensor, classes: int, present: tf.Tensor | None, form: Form
 ) -> tuple[tf.Tensor, tf.Tensor]:
     owner = f"metric {form.owner!r}"
-    if y_true.shape.rank > _row_axes(y_pred) and y_true.shape[-1] != 1:
-        return _one_hot(tf.reshape(y_true, (-1, classes)), present, owner)
-    values = tf.reshape(y_true, tf.shape(present))
+    if y_true.shape.rank > row_axes(y_pred) and y_true.shape[-1] != 1:
+        return _one_hot(seen(floating(tf.reshape(y_true, (-1, classes))), present), present, owner)
+    values = seen(tf.reshape(y_true, (-1,)), present)
     if classes > 2 or not values.dtype.is_floating:
-        return _ids(values, classes, present, f"{owner}: labels")
+        return _ids(values, classes, f"{owner}: labels")
     # Two classes may have soft labels, such as 0.95 after label smoothing.
-    valid = ((values >= 0) & (values <= 1)) | ~present
+    valid = (values >= 0) & (values <= 1)
     return tf.cast(values > 0.5, tf.int32), doubt(valid, values, f"{owner}: labels must be from 0 to 1")
 
 
-def _one_hot(rows: tf.Tensor, present: tf.Tensor, owner: str) -> tuple[tf.Tensor, tf.Tensor]:
-    rows = _floating(rows)
+def _one_hot(rows: tf.Tensor, present: tf.Tensor | None, owner: str) -> tuple[tf.Tensor, tf.Tensor]:
     total = tf.reduce_sum(rows, axis=-1)
+    valid = (total > 0.5) & (total < 1.5)
     wanted = f"{owner}: one-hot labels must sum to 1 in each row (pass multi_label=True where several may hold)"
-    doubts = doubt(((total > 0.5) & (total < 1.5)) | ~present, total, wanted)
+    doubts = doubt(valid if present is None else valid | ~present, total, wanted)
     return tf.argmax(rows, -1, output_type=tf.int32), doubts
 
 
-def _ids(values: tf.Tensor, classes: int, present: tf.Tensor, owner: str) -> tuple[tf.Tensor, tf.Tensor]:
-    values = tf.cast(values, tf.int32) if values.dtype.is_bool else values
-    ids = tf.cast(values, tf.int32)
-    # Casting back shows fractions, NaN and what int32 cannot hold.
-    valid = (ids >= 0) & (ids < classes) & (tf.cast(ids, values.dtype) == values)
+def _ids(values: tf.Tensor, classes: int, owner: str) -> tuple[tf.Tensor, tf.Tensor]:
     wanted = f"{owner} must be whole numbers from 0 to {classes - 1} (num_classes={classes})"
-    return tf.clip_by_value(ids, 0, classes - 1), doubt(valid | ~present, values, wanted)
+    values = tf.cast(values, tf.int32) if values.dtype.is_bool else values
+    if values.dtype.is_integer:
+        doubts = out_of_range(values, 0, min(classes - 1, values.dtype.max), wanted)
+        ids = tf.cast(values, tf.int32)
+    else:
+        ids = tf.cast(values, tf.int32)
+        # Casting back shows fractions, NaN and what int32 cannot hold.
+        valid = (ids >= 0) & (ids < classes) & (tf.cast(ids, values.dtype) == values)
+        doubts = doubt(valid, values, wanted)
+    # A bad batch has raised by now, but in a graph, which may count it first.
+    return ids if tf.executing_eagerly() else tf.clip_by_value(ids, 0, classes - 1), doubts
 
 
-def _floating(tensor: tf.Tensor) -> tf.Tensor:
+def floating(tensor: tf.Tensor) -> tf.Tensor:
+    """The tensor, as float32 where it is of no floating dtype."""
     return tensor if tensor.dtype.is_floating else tf.cast(tensor, tf.float32)

@@ -1,14 +1,16 @@
-"""The objective of a search, with the direction in which it is better."""
+"""The objective of a search, with the direction in which it is better; several, of which one leads."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras_tuner
 from keras_tuner.engine.metrics_tracking import infer_metric_direction
 
 from tfkit.errors import ParameterError
+from tfkit.goal import FIGURES, Goal
 
 # KerasTuner would minimize the first of these, or knows none of them.
 _MAXIMIZED = re.compile(
@@ -19,22 +21,48 @@ _MAXIMIZED = re.compile(
 _MINIMIZED = re.compile(r"(\w*loss|brier|calibration_error|mae|mse|rmse)(_\d+)?")
 
 
+class Several(keras_tuner.Objective):  # type: ignore[misc]
+    """Several objectives, of which one leads: the first that Keras logs.
+
+    KerasTuner adds them up, whatever their units. Here the score is the leading one's value; searchers look at all.
+
+    Args:
+        objectives: Two or more `keras_tuner.Objective`.
+    """
+
+    def __init__(self, objectives: Sequence[keras_tuner.Objective]) -> None:
+        self.objectives = tuple(objectives)
+        super().__init__(*Goal.of(self).leading)
+
+    def has_value(self, logs: Mapping[str, float]) -> bool:
+        """Whether there is a value of each."""
+        return all(each.has_value(logs) for each in self.objectives)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Several) and self.objectives == other.objectives
+
+    def __hash__(self) -> int:
+        return hash(told(self))
+
+
 def directed(objective: Any) -> Any:
     """The objective as KerasTuner takes it: a name becomes a `keras_tuner.Objective`.
 
     Args:
-        objective: A name as Keras logs it, a `keras_tuner.Objective`, a list of these, or None for the single
-            float that a trial returns, minimized.
+        objective: A name as Keras logs it or of a figure such as "bytes", a `keras_tuner.Objective`, a name with "min"
+            or "max", a list of these, or None for the single float that a trial returns, minimized.
 
     Raises:
-        ParameterError: The direction of a name is not known.
+        ParameterError: The direction of a name is not known, or one comes twice.
 
     Example:
         >>> str(directed("val_f1_score"))
         'Objective(name="val_f1_score", direction="max")'
     """
+    if isinstance(objective, tuple) and len(objective) == 2 and objective[1] in ("min", "max"):
+        return keras_tuner.Objective(*objective)
     if isinstance(objective, (list, tuple)):
-        return [directed(each) for each in objective]
+        return _several([directed(each) for each in objective])
     if not isinstance(objective, str):
         return objective
     direction = direction_of(objective)
@@ -48,6 +76,8 @@ def directed(objective: Any) -> Any:
 
 def direction_of(metric: str) -> str | None:
     """ "max" or "min", by the metric's name as Keras logs it; None where that is not known."""
+    if metric in FIGURES:
+        return "min"
     plain = metric.removeprefix("val_").removeprefix("weighted_").replace("-", "_")
     if _MAXIMIZED.fullmatch(plain):
         return "max"
@@ -60,11 +90,18 @@ def direction_of(metric: str) -> str | None:
 
 
 def told(objective: Any) -> str:
-    """An objective in words, to compare and to show; several in the order of their names.
+    """An objective in words, to compare and to show.
 
     Example:
         >>> told(keras_tuner.Objective("val_loss", "min"))
         'min val_loss'
     """
     several = getattr(objective, "objectives", [objective])
-    return ", ".join(sorted(f"{each.direction} {each.name}" for each in several))
+    return ", ".join(f"{each.direction} {each.name}" for each in several)
+
+
+def _several(objectives: list[Any]) -> Any:
+    names = [each.name for each in objectives]
+    if not names or len(set(names)) < len(names):
+        raise ParameterError(f"several objectives must have a name each, and none twice; got {names}")
+    return Several(objectives) if len(objectives) > 1 else objectives[0]

@@ -12,11 +12,13 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 
 from tfkit.errors import ParameterError, SearchError
 from tfkit_searchers import records, space
+from tfkit_searchers.earlier import Result, fitting
 from tfkit_searchers.enqueued import checked
 from tfkit_searchers.objective import told
 from tfkit_searchers.restored import id_of
 from tfkit_searchers.stored import StoredOracle
 
+_TRIED_AGAIN = 5  # the best of an earlier search
 _ENDINGS = (TrialStatus.COMPLETED, TrialStatus.INVALID, TrialStatus.FAILED)
 
 
@@ -32,8 +34,8 @@ class DurableOracle(StoredOracle):
     space and the trials so far: then a search that goes on proposes what it would have proposed.
 
     Args:
-        objective: A name such as "val_loss", a `keras_tuner.Objective`, a list of these (their sum is
-            optimized), or None where a trial returns one float, to be minimized.
+        objective: A name such as "val_loss", a `keras_tuner.Objective`, a list of these (the score is the first
+            one that Keras logs), or None where a trial returns one float, to be minimized.
         max_trials: Trials in all; None goes on until every distinct set of active values was tried.
         hyperparameters: `keras_tuner.HyperParameters` to begin with; a copy is kept.
         allow_new_entries: Whether `build` may ask for hyperparameters that these lack.
@@ -41,11 +43,21 @@ class DurableOracle(StoredOracle):
         seed: Seed of the search, >= 0. None draws one and stores it.
         max_retries_per_trial: How often a trial that is INVALID is run again before it is FAILED.
         max_consecutive_failed_trials: Failed trials in a row that end the search.
+        constraints: Bounds on what trials report, as `tfkit.goal.constraints_of` takes them. A trial that exceeds one
+            is COMPLETED, and comes behind all that do not. One that reports nothing but a figure that exceeds a bound,
+            since it was not worth training, is COMPLETED without a score.
+
+    Attributes:
+        goal: The objectives and constraints.
 
     Raises:
-        ParameterError: The direction of the objective is not known.
+        ParameterError: The direction of the objective is not known, a bound is of another form, or the searcher
+            takes no constraints or one objective alone.
         SearchError: From any method: the database cannot be used, or is of another search.
     """
+
+    # Whether what is proposed rests on the scores of `known()` too.
+    learns = False
 
     def propose(self, number: int) -> space.Values | None:
         """Chooses the values of a trial.
@@ -87,11 +99,40 @@ class DurableOracle(StoredOracle):
         """
         with self._lock:
             self._open()
-            if getattr(self, "continues", False):
-                raise ParameterError(f"{type(self).__name__} plans all of its trials: leave out enqueue")
+            self._check_open_plan("enqueue")
             whole = checked(self.hyperparameters.space, values)
             if not self.is_tried(whole) and whole not in self._waiting:
                 self._store_waiting([*self._waiting, whole])
+
+    def inform(self, results: Iterable[Result]) -> int | None:
+        """Tells of an earlier search's results, once: an oracle that goes on keeps to those that it was told first.
+
+        A searcher that models scores takes them for its own, and they count as no trials; any other one tries the best
+        five again.
+
+        Args:
+            results: Values by the names of hyperparameters, and what a trial with them has reported.
+
+        Returns:
+            How many fit this search: the space holds their values, and all that the goal names was reported. None
+            where it was told before.
+
+        Raises:
+            ParameterError: The searcher trains trials further and plans them all.
+        """
+        with self._lock:
+            self._open()
+            self._check_open_plan("warm_start")
+            if self._is_informed:
+                return None
+            taken = list(fitting(self.hyperparameters.space, self.goal, results))
+            if self.learns:
+                self._store_earlier(taken)
+                return len(taken)
+            for values, _ in sorted(taken, key=lambda each: self.goal.place(each[1]))[:_TRIED_AGAIN]:
+                self.enqueue(values)
+            self._store_earlier([])
+            return len(taken)
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """KerasTuner's form of `propose`: status and values."""
@@ -128,18 +169,18 @@ class DurableOracle(StoredOracle):
 
         Args:
             trial_id: The trial, which must be running.
-            metrics: Values by name, the objective among them.
+            metrics: Values by name, those of the objectives and constraints among them.
             step: The epoch. Several reports of one step, of several executions, are averaged.
 
         Raises:
             SearchError: The trial is not running.
-            ValueError: The objective is missing.
+            ValueError: An objective or a constraint is missing.
         """
         with self._lock:
             self._open()
             trial = self._running(trial_id)
-            self._check_objective_found(metrics)
             figures = {name: float(value) for name, value in metrics.items()}
+            self._check_reported(figures)
             self._store_figures(trial, figures, getattr(step, "item", lambda: step)())
             return trial
 
@@ -171,8 +212,42 @@ class DurableOracle(StoredOracle):
                 self._check_consecutive_failures()
 
     def score_trial(self, trial: Trial) -> None:
-        """Sets the score and the best step of a trial: those of its best finite step, else NaN and None."""
-        trial.score, trial.best_step = records.best(trial, self.objective)
+        """Sets the score and the best step of a trial: those of its best finite step, else None.
+
+        The best step exceeds the bounds the least; of equals it has the best score.
+        """
+        trial.score, trial.best_step = records.best(trial, self.goal)
+
+    def violation(self, trial: Trial) -> float:
+        """How far a completed trial exceeds the bounds, as shares of them, in sum; 0 where it keeps to them."""
+        if not self.goal.constraints:
+            return 0.0
+        if trial.trial_id not in self._violations:
+            self._violations[trial.trial_id] = self.goal.violation(records.figures(trial))
+        return self._violations[trial.trial_id]
+
+    def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
+        """Completed trials, the best first: those that keep to the bounds, then those that exceed them the least.
+
+        Args:
+            num_trials: How many; where fewer have a score, others follow, as in KerasTuner.
+        """
+        sign = -1.0 if self.objective.direction == "max" else 1.0
+        scored = [trial for trial in self.trials.values() if trial.score is not None]
+        scored.sort(key=lambda trial: (self.violation(trial), sign * trial.score))
+        rest = [] if len(scored) >= num_trials else [trial for trial in self.trials.values() if trial.score is None]
+        return [*scored, *rest][:num_trials]
+
+    def pareto_front(self) -> list[Trial]:
+        """The completed trials within the bounds that no other one beats: better in one objective, worse in none."""
+        with self._lock:
+            self._open()
+            done = [trial for trial in self.trials.values() if trial.score is not None]
+            return [done[number] for number in self.goal.front([records.figures(trial) for trial in done])]
+
+    def _check_open_plan(self, argument: str) -> None:
+        if getattr(self, "continues", False):
+            raise ParameterError(f"{type(self).__name__} plans all of its trials: leave out {argument}")
 
     def _next(self) -> Trial:
         if not self._retry_queue:
@@ -200,6 +275,10 @@ class DurableOracle(StoredOracle):
         """Decides what becomes of a trial whose run has ended."""
         if trial.status == TrialStatus.COMPLETED:
             self.score_trial(trial)
+            excluded = records.excluded(trial, self.goal) if trial.score is None else None
+            if excluded is not None:
+                trial.best_step = excluded
+                return
             if trial.score is None or not math.isfinite(trial.score):
                 trial.status = TrialStatus.INVALID
                 trial.message = f"{told(self.objective)}: no step has a finite value"
@@ -207,6 +286,13 @@ class DurableOracle(StoredOracle):
             trial.score, trial.best_step = None, None
         if trial.status == TrialStatus.INVALID and self._run_times[trial.trial_id] >= self.max_retries_per_trial:
             trial.status = TrialStatus.FAILED
+
+    def _check_reported(self, figures: Mapping[str, float]) -> None:
+        if records.is_excluded(figures, self.goal):
+            return
+        missing = [name for name in self.goal.names if name not in figures]
+        if missing:
+            raise ValueError(f"Objective value missing: {', '.join(missing)}; there are: {', '.join(figures)}")
 
     def _check_consecutive_failures(self) -> None:
         limit = self.max_consecutive_failed_trials
@@ -237,4 +323,5 @@ class DurableOracle(StoredOracle):
 
     def _forget(self) -> None:
         super()._forget()
+        self._violations: dict[str, float] = {}  # by the id of the trial
         self._tried_in = -1  # the size of the space for which _tried_so_far holds

@@ -54,12 +54,26 @@ def crowding(losses: np.ndarray, front: np.ndarray) -> np.ndarray:
     return found
 
 
-def ordered(losses: np.ndarray) -> np.ndarray:
+def ordered(losses: np.ndarray, violations: np.ndarray | None = None) -> np.ndarray:
     """The indices of rows, the best first: by front, within one by crowding, so that the lonely come first.
+
+    Rows that exceed a bound come behind all others, the least violation first (constrained domination).
 
     Args:
         losses: Of shape (rows, objectives), low where it is good. With one objective this sorts.
+        violations: By how much each row exceeds the bounds, of shape (rows,); None where there are none.
+
+    Example:
+        >>> ordered(np.array([[3.0], [1.0], [2.0]]), np.array([0.0, 0.5, 0.0]))
+        array([2, 0, 1])
     """
+    violations = np.zeros(len(losses)) if violations is None else violations
+    within, beyond = np.flatnonzero(violations == 0), np.flatnonzero(violations > 0)
+    beyond = beyond[np.argsort(violations[beyond], kind="stable")]
+    return np.concatenate([within[_ordered(losses[within])], beyond])
+
+
+def _ordered(losses: np.ndarray) -> np.ndarray:
     if losses.shape[1] == 1:
         return np.argsort(losses[:, 0], kind="stable")
     front = ranks(losses)

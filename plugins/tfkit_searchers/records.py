@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
+from tfkit.goal import Goal
 from tfkit_searchers.objective import direction_of
 
 
@@ -35,24 +35,34 @@ def new_rows(trial: Trial, figures: Mapping[str, float], step: float) -> Iterato
         yield int(trial.trial_id), metric, step, _executions(trial, metric, step), value
 
 
-def best(trial: Trial, objective: keras_tuner.Objective) -> tuple[float, float | None]:
-    """The score and the step of the best finite step; NaN and None where there is none."""
-    score, best_step = math.nan, None
+def best(trial: Trial, goal: Goal) -> tuple[float | None, float | None]:
+    """The score and the step of the best step where every objective is finite; None and None where there is none."""
+    steps = {step: figures for step, figures in _by_step(trial).items() if goal.is_scored(figures)}
+    if not steps:
+        return None, None
+    step = min(steps, key=lambda each: goal.place(steps[each]))
+    return steps[step][goal.leading[0]], step
+
+
+def excluded(trial: Trial, goal: Goal) -> float | None:
+    """The step at which a trial that was not trained has shown that it keeps to no bound; None where it was trained."""
     for step, figures in _by_step(trial).items():
-        if not objective.has_value(figures):
-            continue
-        value = float(objective.get_value(figures))
-        if math.isfinite(value) and (best_step is None or objective.better_than(value, score)):
-            score, best_step = value, step
-    return score, best_step
+        if is_excluded(figures, goal):
+            return step
+    return None
 
 
-def losses(trial: Trial, objective: keras_tuner.Objective) -> list[float]:
-    """What a completed trial has reached of each objective at its best step; the opposites of what is maximized."""
-    several = getattr(objective, "objectives", None)
-    if several is None:
-        return [_loss(trial.score, objective)]
-    return [_loss(_at(trial, each.name, trial.best_step), each) for each in several]
+def is_excluded(figures: Mapping[str, float], goal: Goal) -> bool:
+    """Whether what is reported exceeds a bound, and nothing was trained for it."""
+    return goal.leading[0] not in figures and goal.violation(figures) > 0
+
+
+def figures(trial: Trial) -> dict[str, float]:
+    """What a trial that has ended has reported at its best step."""
+    if trial.best_step is None:
+        return {}
+    found = {name: _at(trial, name, trial.best_step) for name in trial.metrics.metrics}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def clear(trial: Trial) -> None:
@@ -62,12 +72,8 @@ def clear(trial: Trial) -> None:
     trial.metrics = type(trial.metrics)()
 
 
-def _loss(value: float, objective: keras_tuner.Objective) -> float:
-    return -value if objective.direction == "max" else value
-
-
-def _at(trial: Trial, metric: str, step: float) -> float:
-    return next(float(each.mean()) for each in trial.metrics.get_history(metric) if each.step == step)
+def _at(trial: Trial, metric: str, step: float) -> float | None:
+    return next((float(each.mean()) for each in trial.metrics.get_history(metric) if each.step == step), None)
 
 
 def _executions(trial: Trial, metric: str, step: float) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
-from collections.abc import Mapping, Sequence
+import gc
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,10 +47,11 @@ def restore(database: Database, parameters: space.Space, directions: Mapping[str
         parameters: The space of the search.
         directions: The direction of each metric.
     """
-    rows = {id_of(row["number"]): row for row in database.trials()}
-    trials = {each: _trial(each, row, parameters) for each, row in rows.items()}
-    for number, metric, step, value in database.observations():
-        records.add(trials[id_of(number)], metric, step, value, directions)
+    with _uncollected():
+        rows = {id_of(row["number"]): row for row in database.trials()}
+        trials = {each: _trial(each, row, parameters) for each, row in rows.items()}
+        for number, metric, step, value in database.observations():
+            records.add(trials[id_of(number)], metric, step, value, directions)
     ended = sorted((row["ended"], each) for each, row in rows.items() if row["ended"] is not None)
     unfinished = [each for each, row in rows.items() if row["ended"] is None]
     again = sorted(unfinished, key=lambda each: rows[each]["status"] != TrialStatus.RUNNING)
@@ -58,11 +61,11 @@ def restore(database: Database, parameters: space.Space, directions: Mapping[str
 def check_same(database: Database, facts: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
     """Checks that the database is of the search that is to go on.
 
-    The objective may change as long as no trial was completed.
+    The objective and the constraints may change as long as no trial was completed.
 
     Args:
         database: The search's.
-        facts: What it holds: seed, objective, given (the hyperparameters that the search was begun with).
+        facts: What it holds: seed, objective, constraints, given (the hyperparameters that it was begun with).
         expected: The same of the search that is to go on; a seed of None and no hyperparameters fit any.
 
     Raises:
@@ -77,10 +80,25 @@ def check_same(database: Database, facts: Mapping[str, Any], expected: Mapping[s
         raise SearchError(
             f"{database.name} has the objective {facts['objective']!r}; got {expected['objective']!r}: {way_out}"
         )
+    bounds, wanted = facts.get("constraints", []), expected["constraints"]
+    if sorted(bounds) != sorted(wanted) and database.has_completed():
+        raise SearchError(f"{database.name} has the constraints {bounds}; got {wanted}: {way_out}")
     before, now = (_parameters(each["given"]) for each in (facts, expected))
     changed = space.differences(before, now) if before and now else []
     if changed:
         raise SearchError(f"{database.name} searches another space: {'; '.join(changed)}; {way_out}")
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Many objects are made that all stay: to look for garbage among them, and all of TensorFlow, takes .2 seconds."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _parameters(config: Mapping[str, Any]) -> Sequence[Any]:

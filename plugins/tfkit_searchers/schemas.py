@@ -11,7 +11,9 @@ MaxTrials = Annotated[int | None, Gt(0), "Trials in all; None goes on until ever
 
 @dataclass(frozen=True, kw_only=True)
 class Searcher:
-    objective: Annotated[Any, "What is optimized: a name such as 'val_loss', or a keras_tuner.Objective."] = None
+    objective: Annotated[
+        Any, "What is optimized: a name such as 'val_loss', a keras_tuner.Objective, or a list of these."
+    ] = None
     max_trials: MaxTrials = None
     hyperparameters: Annotated[
         Any, "keras_tuner.HyperParameters to begin with; None for those that build asks for."
@@ -21,6 +23,9 @@ class Searcher:
     tune_new_entries: Annotated[bool, "Whether what build asks for besides is searched, or keeps its default."] = True
     max_retries_per_trial: Annotated[int, Ge(0), "How often a trial that failed is run again."] = 0
     max_consecutive_failed_trials: Annotated[int, Gt(0), "Failed trials in a row that end the search."] = 3
+    constraints: Annotated[
+        Any, "Bounds by name: the most, or ('<=', number) or ('>=', number), of what a trial reports."
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
+from tfkit.errors import ParameterError
+from tfkit.goal import Goal, constraints_of
 from tfkit_searchers import records
 from tfkit_searchers.database import Database
+from tfkit_searchers.earlier import Result, as_trial
 from tfkit_searchers.objective import directed, told
 from tfkit_searchers.restored import Restored, check_same, restore
 
@@ -21,6 +24,9 @@ FILE = "search.db"
 
 class StoredOracle(keras_tuner.Oracle):
     """Opens, takes over and writes the database; `DurableOracle` says what the trials go through."""
+
+    # Whether a searcher knows what to do with several objectives, and with bounds.
+    takes_several, takes_constraints = True, True
 
     def __init__(
         self,
@@ -32,6 +38,7 @@ class StoredOracle(keras_tuner.Oracle):
         seed: int | None = None,
         max_retries_per_trial: int = 0,
         max_consecutive_failed_trials: int = 3,
+        constraints: Any = None,
     ) -> None:
         super().__init__(
             objective=directed(objective),
@@ -44,11 +51,22 @@ class StoredOracle(keras_tuner.Oracle):
             max_consecutive_failed_trials=max_consecutive_failed_trials,
         )
         self.seed = seed  # KerasTuner takes 0 for none
+        self.goal = Goal.of(self.objective, constraints_of(constraints))
+        self._check_goal()
         self._given = self.hyperparameters.get_config()
         self._directions = records.Directions(self.objective)
         self._lock = threading.RLock()
         self._database: Database | None = None
         self._forget()
+
+    def _check_goal(self) -> None:
+        given = {"several objectives": len(self.goal.objectives) > 1, "constraints": bool(self.goal.constraints)}
+        taken = {"several objectives": self.takes_several, "constraints": self.takes_constraints}
+        wrong = [name for name, is_given in given.items() if is_given and not taken[name]]
+        if wrong:
+            raise ParameterError(
+                f"{type(self).__name__} takes no {wrong[0]}: take searcher='genetic' or searcher='bayesian'"
+            )
 
     def reload(self) -> None:
         """Reads the database; trials that were running are given again. Where there is none, nothing happens."""
@@ -56,6 +74,10 @@ class StoredOracle(keras_tuner.Oracle):
             if self._path is not None and self._path.exists():
                 self._forget()
                 self._open()
+
+    def known(self) -> list[Trial]:
+        """The trials of an earlier search that this one goes by; they are none of its own."""
+        return self._earlier
 
     def save(self) -> None:
         """Does nothing: everything is on disk already."""
@@ -104,12 +126,16 @@ class StoredOracle(keras_tuner.Oracle):
         self._stored_space = len(self.hyperparameters.space)
         self._waiting = facts.get("enqueued", [])
         self.update_space(found)
+        self._set_earlier(facts.get("earlier"))
         self._set_state(restore(database, self.hyperparameters.space, self._directions))
         with database.transaction():
-            database.set_fact("objective", told(self.objective))
+            for name in ("objective", "constraints"):
+                database.set_fact(name, self._facts()[name])
 
     def _facts(self) -> dict[str, Any]:
-        return {"seed": self.seed, "objective": told(self.objective), "given": self._given}
+        bounds = [[each.name, ">=" if each.at_least else "<=", each.bound] for each in self.goal.constraints]
+        objective = told(self.objective)
+        return {"seed": self.seed, "objective": objective, "constraints": bounds, "given": self._given}
 
     def _forget(self) -> None:
         """Closes the database and knows of no trial any more; subclasses drop what they have derived from trials."""
@@ -118,7 +144,13 @@ class StoredOracle(keras_tuner.Oracle):
         self._database = None
         self._stored_space = -1  # how much of the space the database holds
         self._waiting: list[dict[str, Any]] = []  # values that were enqueued, and no trial has yet
+        self._set_earlier(None)
         self._set_state(Restored())
+
+    def _set_earlier(self, results: Sequence[Result] | None) -> None:
+        self._is_informed = results is not None
+        pairs = enumerate(results or ())
+        self._earlier = [as_trial(number, each, self.hyperparameters.space, self._directions) for number, each in pairs]
 
     def _set_state(self, state: Restored) -> None:
         self.trials = state.trials
@@ -142,6 +174,10 @@ class StoredOracle(keras_tuner.Oracle):
     def _store_waiting(self, waiting: list[dict[str, Any]]) -> None:
         self._open().set_fact("enqueued", waiting)
         self._waiting = waiting
+
+    def _store_earlier(self, results: Sequence[Result]) -> None:
+        self._open().set_fact("earlier", results)
+        self._set_earlier(results)
 
     def _store_restart(self, trial: Trial) -> None:
         database = self._open()

@@ -66,6 +66,48 @@ def test_a_bootstrap_interval_is_near_the_normal_one(task):
     assert found.high == pytest.approx(found.value + half, abs=0.02)
 
 
+def test_resamples_without_a_score_are_left_out_of_the_interval(task):
+    """Rows of one class have no area under the ROC curve; with one row of the other a third of resamples are such."""
+    _, x, _ = task
+    y = (np.arange(ROWS) == 3).astype(int)
+    scores = np.linspace(0, 1, ROWS)
+    found = tfkit.evaluate(lambda rows: scores[:, None], (x[:, :1], y), ["roc-auc"], confidence=0.95)["roc-auc"]
+    assert 0 <= found.low <= found.value <= found.high < 0.1
+
+
+def test_a_paired_difference_is_the_bootstrap_of_the_rows_differences(task):
+    _, _, y = task
+    generator = np.random.default_rng(1)
+    outputs = np.eye(CLASSES)[y]
+    rows = {"good": outputs.copy(), "bad": outputs.copy()}
+    wrong = generator.permutation(ROWS)
+    rows["good"][wrong[:40]] = np.roll(outputs[wrong[:40]], 1, axis=1)
+    rows["bad"][wrong[:60]] = np.roll(outputs[wrong[:60]], 1, axis=1)  # what is wrong in both cancels out
+    index = np.arange(ROWS)[:, None]
+
+    def model(name):
+        return lambda batch: rows[name][np.asarray(batch)[:, 0]]
+
+    found = tfkit.compare(model("good"), model("bad"), (index, y), ["accuracy"])
+    accuracy = found["accuracy"]
+    assert (accuracy.value, accuracy.other) == (pytest.approx(0.8), pytest.approx(0.7))
+    difference = (rows["good"].argmax(1) == y).astype(float) - (rows["bad"].argmax(1) == y)
+    half = 1.96 * difference.std() / np.sqrt(ROWS)
+    assert accuracy.difference == pytest.approx(0.1)
+    assert (accuracy.low, accuracy.high) == (pytest.approx(0.1 - half, abs=0.01), pytest.approx(0.1 + half, abs=0.01))
+    assert accuracy.differs
+    same = tfkit.compare(model("good"), model("good"), (index, y), [("f1", {"average": None})])["f1"]
+    for each in (same.difference, same.low, same.high):
+        np.testing.assert_array_equal(each, np.zeros(CLASSES))
+    assert not same.differs.any()
+
+
+def test_compare_refuses_a_level_that_is_none(task):
+    model, x, y = task
+    with pytest.raises(tfkit.ParameterError, match="'confidence' of compare"):
+        tfkit.compare(model, model, (x, y), ["accuracy"], confidence=None)
+
+
 def test_a_metric_per_class_gives_an_array(task):
     model, x, y = task
     found = tfkit.evaluate(model, (x, y), [("f1", {"average": None})])["f1"]

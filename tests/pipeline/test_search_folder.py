@@ -87,7 +87,8 @@ def test_a_search_for_the_largest_and_one_for_two_things(tmp_path):
     oracle = new_oracle(tmp_path / "two", objectives)
     run(oracle, 5)
     found = open_search(tmp_path / "two")
-    assert found.objectives == (("size", "max"), ("val_loss", "min"))
+    assert found.objectives == (("val_loss", "min"), ("size", "max"))
+    assert (found.objective, found.minimize) == ("val_loss", True)
     assert found.best.id == oracle.get_best_trials()[0].trial_id
 
 

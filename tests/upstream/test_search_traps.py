@@ -206,3 +206,37 @@ def test_grid_loses_the_end_of_a_range_of_floats():
     hp.Float("x", 0, 1, step=0.1)
     assert max(hp.space[0].values) == 0.9
     assert sample(hp.space[0], 1.0) == 1.0
+
+
+TWO = [keras_tuner.Objective("accuracy", "max"), keras_tuner.Objective("bytes", "min")]
+
+
+class Told(keras_tuner.Tuner):
+    """Its trials return a dict."""
+
+    def run_trial(self, trial, *args, **options):
+        return {"accuracy": trial.hyperparameters.get("x"), "bytes": 1000.0}
+
+
+def test_several_objectives_are_added_up_whatever_their_units():
+    """A byte less outweighs half of the accuracy; here the first leads."""
+    good, small = {"accuracy": 0.99, "bytes": 1000.0}, {"accuracy": 0.49, "bytes": 999.0}
+    is_better = []
+    for make in (RandomSearchOracle, RandomSearch):
+        objective = make(TWO, max_trials=2, hyperparameters=one_float(), seed=1).objective
+        is_better.append(objective.better_than(objective.get_value(good), objective.get_value(small)))
+    assert is_better == [False, True]
+
+
+def test_several_objectives_in_a_dict_end_the_search(tmp_path):
+    def tuner(make):
+        oracle = make(TWO, max_trials=3, hyperparameters=one_float(), seed=1)
+        oracle.verbose = 0
+        return Told(oracle=oracle, directory=tmp_path, project_name=make.__name__)
+
+    with pytest.raises(keras_tuner.errors.FatalValueError, match="multi_objective"):
+        tuner(RandomSearchOracle).search()
+    searched = tuner(RandomSearch)
+    searched.search()
+    best = max(trial.hyperparameters.get("x") for trial in searched.oracle.trials.values())
+    assert searched.oracle.get_best_trials()[0].score == best

@@ -47,6 +47,18 @@ def test_trap_2_precision_and_recall_of_many_classes(name):
         assert float(ours) == pytest.approx(right(LABELS, PREDICTED, average=average), abs=1e-6)
 
 
+def test_trap_3_auc_of_scores_in_a_small_range():
+    """Keras has 200 thresholds between 0 and 1; scores squeezed into [0, 0.01] meet two of them."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 2000)
+    scores = np.clip(0.004 + 0.0014 * labels + 0.001 * rng.normal(size=2000), 0, 0.01).astype("float32")
+    right = sk.roc_auc_score(labels, scores)
+    assert abs(float(keras.metrics.AUC()(labels, scores)) - right) > 0.1, MENDED
+    assert float(tfkit.create("metric", "roc-auc")(labels, scores)) == pytest.approx(right, abs=1e-6)
+    binned = tfkit.create("metric", "roc-auc", bins=10000)
+    assert abs(float(binned(labels, scores)) - right) <= binned.error_bound() < 4e-3
+
+
 def test_trap_4_float32_counts_stop_at_two_to_the_24():
     theirs = keras.metrics.TruePositives()
     ours = tfkit.create("metric", "confusion-matrix", num_classes=2)

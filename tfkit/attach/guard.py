@@ -35,7 +35,7 @@ class Guard:
         self.attached: list[Attached] = []
         self._last: list[Callable[[], None]] = []
         self._fit = _fit(model)
-        self._callbacks = _running_callbacks()
+        self._callbacks = running_callbacks()
         for name in _methods(self._callbacks):
             setattr(self._callbacks, name, self._watched(getattr(self._callbacks, name)))
         if self._callbacks is not None:
@@ -143,7 +143,7 @@ def _methods(callbacks: Any) -> list[str]:
     return [name for name in dir(callbacks) if name.startswith("on_")]
 
 
-def _running_callbacks() -> keras.callbacks.CallbackList | None:
+def running_callbacks() -> keras.callbacks.CallbackList | None:
     """The list that is calling: Keras hands a callback the model, and not the list that it is in."""
     frame: FrameType | None = sys._getframe()
     while frame is not None:

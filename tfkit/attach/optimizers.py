@@ -10,6 +10,11 @@ def inner_optimizer(optimizer: Any) -> Any:
     return getattr(optimizer, "inner_optimizer", optimizer)
 
 
+def batch_count(optimizer: Any) -> Any:
+    """The variable that counts batches; under gradient accumulation `optimizer.iterations` counts updates."""
+    return inner_optimizer(optimizer)._iterations
+
+
 def batches_per_update(optimizer: Any) -> int:
     """Batches whose gradients make one update: more than 1 under gradient accumulation."""
     return inner_optimizer(optimizer).gradient_accumulation_steps or 1

@@ -32,7 +32,8 @@ class RegularizerCallback(Attached):
     """Attaches a regularizer or constraint to the variables of a built model until the fit ends.
 
     Args:
-        part: A `keras.regularizers.Regularizer` or a `keras.constraints.Constraint`.
+        part: A `keras.regularizers.Regularizer` or a `keras.constraints.Constraint`; where it has `for_optimizer`, what
+            that gives for the fit's optimizer is attached.
         where: Name of the variables; "kernel" also takes recurrent, pointwise and depthwise kernels.
         exclude: Layers to leave out, by name or type.
 
@@ -49,19 +50,21 @@ class RegularizerCallback(Attached):
             (add_constraint, remove_constraint) if is_constraint else (add_regularizer, remove_regularizer)
         )
         self.part = part
+        self._attached = part
         self.where = where
         self.exclude = tuple(exclude)
         self._variables: list[keras.Variable] = []
 
     def install(self, model: keras.Model) -> None:
         self._variables = self._chosen(require_built(model))
+        self._attached = self.part.for_optimizer(model.optimizer) if hasattr(self.part, "for_optimizer") else self.part
         for variable in self._variables:
-            self._add(variable, self.part)
+            self._add(variable, self._attached)
         model.test_function = None
 
     def uninstall(self, model: keras.Model) -> None:
         for variable in self._variables:
-            self._take_off(variable, self.part)
+            self._take_off(variable, self._attached)
         self._variables = []
         # It was traced with the penalty in its loss.
         model.test_function = None

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 
 from tfkit.attach.attached import Attached
-from tfkit.attach.optimizers import batches_per_update, inner_optimizer
-from tfkit.errors import ModelError
+from tfkit.attach.optimizers import batch_count
+from tfkit.attach.rates import refuse_rate_setters, remove_schedule, set_schedule
 from tfkit.spec import NoParameters
 
 
@@ -17,13 +17,15 @@ class ScheduleCallback(Attached):
 
     The step that the schedule sees is `optimizer.iterations`: under gradient accumulation that is
     the number of updates, while Keras hands schedules the number of batches. A model that is saved
-    while the fit runs is saved with the rate it had before, so that its file loads anywhere.
+    while the fit runs is saved with the rate it had before, so that its file loads anywhere. Keras counts
+    a step too many at the end of each epoch of a dataset that does not know its length: that is taken off.
 
     Args:
         schedule: The schedule.
 
     Raises:
-        ModelError: When the fit begins, if another schedule is installed already.
+        ModelError: When the fit begins, if another schedule is installed already, or Keras's
+            `LearningRateScheduler` or `ReduceLROnPlateau` is among the callbacks.
     """
 
     params = NoParameters
@@ -31,47 +33,29 @@ class ScheduleCallback(Attached):
     def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule) -> None:
         super().__init__()
         self.schedule = schedule
-        self._before: Any = None
+        self._most: int | None = None
 
     def install(self, model: keras.Model) -> None:
-        optimizer = inner_optimizer(model.optimizer)
-        before = optimizer._learning_rate
-        if isinstance(before, Updates):
-            raise ModelError("two schedules are installed for one fit: keep one of the schedule callbacks")
-        self._before = before
-        _set(optimizer, Updates(self.schedule, batches_per_update(optimizer)))
-        optimizer.get_config = lambda: _config_with(before, optimizer)
+        refuse_rate_setters("a schedule callback")
+        set_schedule(model.optimizer, self.schedule)
 
     def uninstall(self, model: keras.Model) -> None:
-        optimizer = inner_optimizer(model.optimizer)
-        del optimizer.get_config
-        _set(optimizer, self._before)
-        self._before = None
+        remove_schedule(model.optimizer)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        # With more steps in an execution Keras asks the data whether there is a batch before it counts it.
+        fit: Any = self.params  # None in a list of callbacks of the user's own
+        unknown = fit is not None and fit.get("steps") is None and self.model.steps_per_execution == 1
+        self._most = _batches(self.model) if unknown else None
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._most is not None:
+            self._most += 1
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._most is not None and _batches(self.model) > self._most:
+            batch_count(self.model.optimizer).assign(self._most)
 
 
-class Updates(keras.optimizers.schedules.LearningRateSchedule):
-    """A schedule over optimizer updates, from a count of batches."""
-
-    def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule, batches_per_update: int) -> None:
-        super().__init__()
-        self.schedule = schedule
-        self.batches_per_update = batches_per_update
-
-    def __call__(self, step: Any) -> Any:
-        return self.schedule(step // self.batches_per_update)
-
-
-def _config_with(learning_rate: Any, optimizer: Any) -> dict[str, Any]:
-    """The optimizer's config with another learning rate than the one installed."""
-    installed = optimizer._learning_rate
-    _set(optimizer, learning_rate)
-    try:
-        return type(optimizer).get_config(optimizer)
-    finally:
-        _set(optimizer, installed)
-
-
-def _set(optimizer: Any, learning_rate: Any) -> None:
-    # The public setter assigns a number to the old variable and untracks it for a schedule:
-    # putting the same variable back needs the attribute itself.
-    optimizer._learning_rate = learning_rate
+def _batches(model: keras.Model) -> int:
+    return int(keras.ops.convert_to_numpy(batch_count(model.optimizer)))

@@ -20,6 +20,7 @@ BUILT_IN = (
     Command("compress", "Make a model smaller or faster, within a bound.", "tfkit.cli.compress:compress"),
     Command("export", "Write a model for a server, verified; export verify DIR checks one.", "tfkit.cli.export:export"),
     Command("search", "Show a search's trials and its best values, export its best model.", "tfkit.cli.search:search"),
+    Command("doctor", "Print what is wrong with the training of a run, and what to try.", "tfkit.cli.doctor:doctor"),
     Command("report", "Write the report of a run, or of a search, from its files.", "tfkit.cli.report:report"),
 )
 

@@ -50,6 +50,8 @@ def best(directory: str, as_json: bool) -> None:
     for name, value in {**values, found.objective: trial.score}.items():
         click.echo(f"{name} = {_shown(value)}")
     click.echo(f"trial {trial.id}, " + (f"weights: {weights}" if weights else "whose weights were not kept"))
+    if found.unmet:
+        click.echo(found.unmet)
 
 
 @search.command()
@@ -107,16 +109,20 @@ def _plain(found: SearchFolder) -> dict[str, Any]:
         "directory": found.path,
         "objective": found.objective,
         "minimize": found.minimize,
+        "objectives": dict(found.objectives),
+        "constraints": [str(each) for each in found.constraints],
         "seed": found.seed,
         "counts": found.counts,
         **{name: found.about[name] for name in ("searcher", "parameters", "trials", "epochs") if name in found.about},
         "best": completed[0].id if completed else None,
+        "front": [trial.id for trial in found.front],
         "rows": [_row(trial) for trial in found.ranked],
     }
 
 
 def _row(trial: TrialResult) -> dict[str, Any]:
     row = {"trial": trial.id, "status": trial.status, "score": trial.score, "values": trial.values}
+    row["feasible"] = trial.feasible
     return {**row, "metrics": trial.metrics, "error": trial.error}
 
 
@@ -125,11 +131,14 @@ def _table(found: SearchFolder) -> list[str]:
     from tfkit.pipeline.search_folder import last_line
 
     names = list(dict.fromkeys(name for trial in found.trials for name in trial.values))
-    rows = [["trial", found.objective, "status", *names]]
+    others = [name for name in found.goal.names if name != found.objective]
+    rows = [["trial", found.objective, *others, "status", *names]]
+    states = found.states
     for trial in found.ranked:
         values = [_shown(trial.values[name]) if name in trial.values else "" for name in names]
-        score = "–" if trial.score is None else _shown(trial.score)
-        rows.append([trial.id, score, trial.status.lower(), *values])
+        figures = [trial.score, *(trial.metrics.get(name) for name in others)]
+        shown = ["–" if figure is None else _shown(figure) for figure in figures]
+        rows.append([trial.id, *shown, states[trial.id], *values])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [_line(row, widths) for row in rows]
     errors = [last_line(trial) for trial in found.ranked]
@@ -147,7 +156,11 @@ def _summary(found: SearchFolder) -> str:
     words = [f"{number} trials ({counts})" if counts else "no trials yet"]
     if found.completed:
         words.append(f"best {found.objective} {_shown(found.best.score)}, trial {found.best.id}")
-    return ": ".join(words)
+    told = ": ".join(words)
+    if found.unmet:
+        return f"{told}\n{found.unmet}"
+    front = f"\nfront: {', '.join(trial.id for trial in found.front)}" if len(found.objectives) > 1 else ""
+    return told + front
 
 
 def _shown(value: Any) -> str:

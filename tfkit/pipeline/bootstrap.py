@@ -14,10 +14,6 @@ def interval(
 ) -> tuple[Any, Any]:
     """Ends of a percentile interval over rows (Efron 1979).
 
-    Every resample has as many rows as there are, drawn with replacement. They run in one TensorFlow
-    graph, which is many times quicker than a call each; a metric that cannot be traced, or computes
-    something else when it is, is called once for each.
-
     Args:
         make: Makes the Keras metric.
         columns: `(y, outputs)` or `(y, outputs, sample_weight)`, numpy arrays, rows first.
@@ -34,16 +30,37 @@ def interval(
         >>> bool(0.34 < low < 0.40 and 0.60 < high < 0.66)
         True
     """
+    return ends(resampled(make, columns, resamples), confidence)
+
+
+def ends(values: Any, confidence: float) -> tuple[Any, Any]:
+    """The lower and the upper end of an interval that holds the middle of the values.
+
+    Args:
+        values: A value for each resample, resamples first. NaN, such as the area under the ROC curve of rows that are
+            all of one class, is left out.
+        confidence: The share that it holds.
+    """
+    import warnings
+
     import numpy as np
 
-    values = _values(make, tuple(map(np.asarray, columns)), resamples)
-    return tuple(np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "All-NaN slice")
+        low, high = np.nanquantile(values, [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
+    return low, high
 
 
-def _values(make: Callable[[], Any], columns: tuple[Any, ...], resamples: int) -> Any:
-    """The metric's value on each resample."""
+def resampled(make: Callable[[], Any], columns: tuple[Any, ...], resamples: int = RESAMPLES) -> Any:
+    """The metric's value on each resample, numpy (resamples, …); of two models, on the same rows.
+
+    Every resample has as many rows as there are, drawn with replacement. They run in one TensorFlow
+    graph, which is many times quicker than a call each; a metric that cannot be traced, or computes
+    something else when it is, is called once for each. Arguments as `interval`.
+    """
     import numpy as np
 
+    columns = tuple(map(np.asarray, columns))
     called = _called(make)
     expected = called(columns, next(_indices(columns, 1)))
     try:

@@ -6,6 +6,8 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tfkit.goal import Goal
+
 if TYPE_CHECKING:
     import keras_tuner
     from keras_tuner.engine.trial import Trial
@@ -16,12 +18,22 @@ _UNFINISHED = ("RUNNING", "INVALID")
 
 def best_trials(oracle: keras_tuner.Oracle, count: int) -> list[Trial]:
     """The completed trials with the best scores, at most so many; KerasTuner's own list goes on with others."""
-    return [trial for trial in oracle.get_best_trials(count) if trial.status == "COMPLETED"]
+    return [trial for trial in oracle.get_best_trials(count) if trial.status == "COMPLETED" and trial.score is not None]
 
 
 def best_trial(oracle: keras_tuner.Oracle) -> Trial | None:
-    """The completed trial with the best score."""
+    """The completed trial with the best score; where none keeps to the constraints the one that exceeds them least."""
     return next(iter(best_trials(oracle, 1)), None)
+
+
+def goal_of(oracle: keras_tuner.Oracle) -> Goal:
+    """The objectives and constraints of an oracle, which may be KerasTuner's own."""
+    return getattr(oracle, "goal", None) or Goal.of(oracle.objective)
+
+
+def is_feasible(oracle: keras_tuner.Oracle, trial: Trial) -> bool:
+    """Whether a completed trial keeps to the constraints."""
+    return not goal_of(oracle).constraints or oracle.violation(trial) == 0
 
 
 def weights_path(directory: Path, trial_id: str) -> Path:
@@ -46,7 +58,7 @@ class Checkpoints:
     Args:
         oracle: Its oracle. Where it has `continues`, states are kept of the trials that `needed()` names.
         directory: The directory.
-        keep: Of how many trials the weights are kept.
+        keep: Of how many trials the weights are kept; of several objectives those of the Pareto front are too.
     """
 
     def __init__(self, oracle: keras_tuner.Oracle, directory: Path, keep: int) -> None:
@@ -64,17 +76,25 @@ class Checkpoints:
         return state_path(self._directory, trial_id) if self.keeps_states else None
 
     def to_beat(self) -> float | None:
-        """The score that a trial must reach for its weights to be kept; None where any will do."""
+        """The score that a trial must reach for its weights to be kept; None where any will do.
+
+        With several objectives any may be on the front.
+        """
         best = best_trials(self._oracle, self._keep)
-        return best[-1].score if len(best) == self._keep else None
+        is_full = len(best) == self._keep and is_feasible(self._oracle, best[-1])
+        return best[-1].score if is_full and len(goal_of(self._oracle).objectives) == 1 else None
 
     def tidy(self) -> None:
         """Removes what is not to be kept. Files of trials that are running, or go on from others, stay."""
         running = [trial for trial in self._oracle.trials.values() if trial.status in _UNFINISHED]
         names = {trial.trial_id for trial in running}
-        self._remove(_WEIGHTS, names.union(trial.trial_id for trial in best_trials(self._oracle, self._keep)))
+        self._remove(_WEIGHTS, names.union(trial.trial_id for trial in self._kept()))
         if self.keeps_states:
             self._remove(_STATE, names.union(self._oracle.needed(), filter(None, map(origin_of, running))))
+
+    def _kept(self) -> list[Trial]:
+        several = len(goal_of(self._oracle).objectives) > 1 and hasattr(self._oracle, "pareto_front")
+        return best_trials(self._oracle, self._keep) + (self._oracle.pareto_front() if several else [])
 
     def _remove(self, suffix: str, kept: Collection[str]) -> None:
         names = {f"trial-{each}{suffix}" for each in kept}

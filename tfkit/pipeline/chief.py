@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tfkit.pipeline.checkpoints import Checkpoints, best_trial, origin_of, state_path
+from tfkit.pipeline.checkpoints import Checkpoints, best_trial, is_feasible, origin_of, state_path
 from tfkit.pipeline.cross_validated import first_folds
 from tfkit.pipeline.runners.protocol import COMPLETED, FAILED, STOPPED, Histories, Outcome, Runner, TrialRequest
 from tfkit.pipeline.search_result import trial_result
@@ -151,6 +151,8 @@ class Chief:
         best, target = best_trial(self._oracle), self._budget.target
         if target is None or best is None or self._oracle.objective.better_than(target, best.score):
             return None
+        if not is_feasible(self._oracle, best):
+            return None
         return f"trial {best.trial_id} has reached the target: {self._oracle.objective.name} {best.score:.4g}"
 
     def _spent(self) -> str | None:
@@ -240,7 +242,7 @@ def seed_of(oracle: keras_tuner.Oracle, trial: Trial) -> int:
 
 def _histories(oracle: keras_tuner.Oracle) -> Histories:
     """What the trials of earlier calls have reported."""
-    completed = (trial for trial in oracle.trials.values() if trial.status == COMPLETED)
+    completed = (trial for trial in oracle.trials.values() if trial.score is not None)
     return {trial.trial_id: first_folds(trial_result(trial).history) for trial in completed}
 
 

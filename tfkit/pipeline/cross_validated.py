@@ -45,19 +45,21 @@ def cross_validated(
         watcher: Is told of the first fold's epochs.
 
     Returns:
-        As `means` says, of the epochs that all folds have had.
+        As `means` says, of the epochs that all folds have had, and what is measured of the first fold's model.
     """
-    from tfkit.pipeline.trials import fitted
+    from tfkit.pipeline.trials import fitted, measured
 
-    begun, found = time.monotonic(), []
+    begun, found, figures = time.monotonic(), [], {}
     for number, rows in enumerate(job.folds):
         part = dataclasses.replace(job, data=fold(job.data, rows), folds=())
         run = _of_fold(request, number, time.monotonic() - begun, job.objective.direction)
         fit = fitted(part, run, hp, _Nobody() if number else watcher)
         if fit.was_given_up:
             request = dataclasses.replace(request, epochs=len(fit.history))
+        if not number:
+            figures = measured(part, fit.model)
         found.append(fit.history)
-    return means(found, job.objective.name)
+    return [{**each, **figures} for each in means(found, job.objective.name)]
 
 
 def means(histories: Sequence[Sequence[Figures]], objective: str) -> list[Figures]:

@@ -58,13 +58,31 @@ def evaluate(
         >>> round(found["accuracy"], 4)
         0.6667
     """
-    if confidence is not None and not (isinstance(confidence, float) and 0 < confidence < 1):
-        raise ParameterError(f"the parameter 'confidence' of evaluate must be a float > 0 and < 1; got {confidence!r}")
+    if confidence is not None:
+        check_confidence(confidence, "evaluate")
     makers = metric_makers(metrics)
-    if isinstance(model, (str, Path)):
-        model = load_model(model)
-    x, y, *weight = data.arrays(data.held_out) if isinstance(data, Data) else Data(data).arrays("train")
-    return evaluate_outputs(predict(model, x), (y, *weight), makers, confidence=confidence)
+    x, *truth = held_out(data)
+    return evaluate_outputs(outputs_of(model, x), tuple(truth), makers, confidence=confidence)
+
+
+def check_confidence(confidence: Any, owner: str) -> None:
+    """Refuses what is no level of an interval.
+
+    Raises:
+        ParameterError: Names the function, `owner`.
+    """
+    if not (isinstance(confidence, float) and 0 < confidence < 1):
+        raise ParameterError(f"the parameter 'confidence' of {owner} must be a float > 0 and < 1; got {confidence!r}")
+
+
+def held_out(data: Data | tuple[Any, ...]) -> tuple[Any, ...]:
+    """`(x, y)` or `(x, y, sample_weight)` to evaluate on, as arrays: of a Data its test part, else validation."""
+    return data.arrays(data.held_out) if isinstance(data, Data) else Data(data).arrays("train")
+
+
+def outputs_of(model: Any, x: Any) -> Any:
+    """What a model, a path of one or a callable predicts of rows."""
+    return predict(load_model(model) if isinstance(model, (str, Path)) else model, x)
 
 
 def evaluate_outputs(
@@ -88,17 +106,37 @@ def evaluate_outputs(
         DataError: A label is out of range.
         ModelError: The outputs hold NaN, or are several.
     """
-    outputs = single_output(outputs)
-    check_outputs(outputs)
-    check_labels(truth[0], outputs)
-    columns = (truth[0], outputs, *truth[1:])
-    values = {name: _result(make(), columns) for name, make in makers.items()}
+    columns = metric_columns(outputs, truth)
+    values = {name: metric_value(make, columns) for name, make in makers.items()}
     if confidence is None:
         return values
     return {
         name: _interval(values[name], interval(make, columns, confidence, resamples=resamples))
         for name, make in makers.items()
     }
+
+
+def metric_columns(outputs: Any, truth: tuple[Any, ...]) -> tuple[Any, ...]:
+    """What a metric takes: `(y, outputs)` or `(y, outputs, sample_weight)`.
+
+    Raises:
+        DataError: A label is out of range.
+        ModelError: The outputs hold NaN, or are several.
+    """
+    outputs = single_output(outputs)
+    check_outputs(outputs)
+    check_labels(truth[0], outputs)
+    return (truth[0], outputs, *truth[1:])
+
+
+def metric_value(make: Callable[[], Any], columns: tuple[Any, ...]) -> Any:
+    """A metric of `metric_columns`: a float, or a numpy array where it has several values."""
+    import numpy as np
+
+    metric = make()
+    metric.update_state(*columns)
+    value = np.asarray(metric.result())
+    return float(value) if value.ndim == 0 else value
 
 
 def metric_makers(metrics: Sequence[Step]) -> dict[str, Callable[[], Any]]:
@@ -122,14 +160,6 @@ def metric_makers(metrics: Sequence[Step]) -> dict[str, Callable[[], Any]]:
 
 def _maker(name: str, params: Mapping[str, Any]) -> Callable[[], Any]:
     return lambda: create("metric", name, **params)
-
-
-def _result(metric: Any, columns: tuple[Any, ...]) -> Any:
-    import numpy as np
-
-    metric.update_state(*columns)
-    value = np.asarray(metric.result())
-    return float(value) if value.ndim == 0 else value
 
 
 def _interval(value: Any, ends: tuple[Any, Any]) -> Interval:

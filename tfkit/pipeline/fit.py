@@ -9,11 +9,14 @@ from tfkit.data import Data
 from tfkit.errors import ModelError
 from tfkit.factory import callback, create
 from tfkit.models import require_compiled
+from tfkit.pipeline.diagnosis import findings_of, with_doctor
 from tfkit.progress import task
 from tfkit.recipe import Recipe, Step, TrainSection, step_name
 
 
-def train(recipe: Recipe, data: Data, values: dict[str, Any]) -> tuple[Any, dict[str, list[float]]]:
+def train(
+    recipe: Recipe, data: Data, values: dict[str, Any]
+) -> tuple[Any, dict[str, list[float]], list[dict[str, Any]]]:
     """Builds the recipe's model and trains it.
 
     Args:
@@ -22,7 +25,7 @@ def train(recipe: Recipe, data: Data, values: dict[str, Any]) -> tuple[Any, dict
         values: Hyperparameter values for the recipe's model function.
 
     Returns:
-        The trained model, and its history by the names that Keras logs.
+        The trained model, its history by the names that Keras logs, and what callback "doctor" has found wrong.
     """
     import keras
 
@@ -32,16 +35,18 @@ def train(recipe: Recipe, data: Data, values: dict[str, Any]) -> tuple[Any, dict
     with _scope(recipe.train.strategy):
         model = build(recipe, values)
     validation = None if data.validation is None else data.dataset("validation")
+    watching = with_doctor(callbacks(recipe.train))
     with task("train", total=recipe.train.epochs) as advance:
         history = model.fit(
             data.dataset("train"),
             validation_data=validation,
             epochs=recipe.train.epochs,
             shuffle=False,  # The dataset shuffles itself.
-            callbacks=[*callbacks(recipe.train), FitProgress(advance)],
+            callbacks=[*watching, FitProgress(advance)],
             verbose=0,
         )
-    return model, {name: [float(each) for each in figures] for name, figures in history.history.items()}
+    figures = {name: [float(each) for each in values] for name, values in history.history.items()}
+    return model, figures, findings_of(watching)
 
 
 def build(recipe: Recipe, values: dict[str, Any]) -> Any:

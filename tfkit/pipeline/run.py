@@ -20,6 +20,7 @@ from tfkit.pipeline.evaluate import metric_makers
 from tfkit.pipeline.fit import callbacks
 from tfkit.pipeline.folder import RunFolder, now, open_run
 from tfkit.pipeline.lock import locked
+from tfkit.pipeline.search import check_search
 from tfkit.pipeline.session import clear_session, quiet_tensorflow
 from tfkit.pipeline.stages import STAGES
 from tfkit.pipeline.steps import AUTO, named_steps
@@ -92,6 +93,8 @@ def check_plugins(recipe: Recipe) -> None:
     """
     metric_makers(recipe.metrics)
     callbacks(recipe.train)
+    if recipe.search is not None:
+        check_search(recipe.search)
     for kind, step in _other_parts(recipe):
         name, params = step_name(step)
         plugin = installed().get(kind, name)

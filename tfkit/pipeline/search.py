@@ -17,8 +17,9 @@ from tfkit.errors import ParameterError, SearchError
 from tfkit.factory import create
 from tfkit.interrupt import heard_interrupts
 from tfkit.parameters import Ge, Gt, check
-from tfkit.pipeline.checkpoints import Checkpoints, best_trial
+from tfkit.pipeline.checkpoints import Checkpoints, best_trial, goal_of
 from tfkit.pipeline.chief import Budget, Chief, Event, seed_of
+from tfkit.pipeline.earlier import Earlier, inform, results_of
 from tfkit.pipeline.folds import digest, folds
 from tfkit.pipeline.lock import locked
 from tfkit.pipeline.runners.choice import Workers, runner_for
@@ -29,7 +30,7 @@ from tfkit.pipeline.search_result import SearchResult, model_loader, trial_resul
 from tfkit.pipeline.space import Build, explore
 from tfkit.pipeline.trials import Callbacks, Job, copied_callbacks, stop_rule
 from tfkit.progress import say, task
-from tfkit.recipe import Step, step_name
+from tfkit.recipe import SearchSection, Step, step_name
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -68,6 +69,8 @@ def search(
     workers: Workers = 1,
     cross_validation: Any = None,
     stop_early: Step | None = None,
+    constraints: Mapping[str, Any] | None = None,
+    warm_start: Earlier | None = None,
 ) -> SearchResult:
     """Searches hyperparameters: builds and trains a model for each trial, and keeps the best.
 
@@ -86,6 +89,10 @@ def search(
         searcher: A searcher plugin: name or (name, params).
         objective: What is optimized, as Keras logs it, such as "val_accuracy": the best epoch counts. Where the
             name does not say whether it is to be large or small: ("val_x", "max"), or a `keras_tuner.Objective`.
+            Or a list of these, such as ["val_accuracy", "litert_bytes"]: the first that Keras logs leads, which means
+            that it says which epoch counts, which trial is best, and what the score is; `.front` holds the trials that
+            no other one beats. After its training a model is measured where a name asks for it: "parameters", "flops",
+            "bytes" and "latency_ms" of the Keras model, "litert_bytes" and "litert_latency_ms" of its LiteRT file.
         trials: Trials in all, those of earlier calls included; None goes on until the searcher has tried everything.
         epochs: Epochs of a trial.
         directory: Where the search is kept; None for a temporary folder, which goes with the result.
@@ -95,7 +102,8 @@ def search(
             first in the next call; but not before one trial was completed.
         target: Score at which the search ends; trials that run then come first in the next call.
         enqueue: Values to try first, each a dict by hyperparameter; those left out take their defaults.
-        keep: Of how many trials, the best ones, the weights are kept for `.load`.
+        keep: Of how many trials, the best ones, the weights are kept for `.load`. With several objectives those of
+            the front are kept too.
         trial_timeout: Seconds that a trial may take; in this process it ends at the next batch.
         callbacks: Keras callbacks of each fit, copied for each trial; or a function that makes them. Those with a
             method `watch` are given a function that returns the other trials' histories: {id: {metric: values}}.
@@ -109,9 +117,17 @@ def search(
             validation part is not used. `.best_model` is then trained on the whole train part when asked for.
         stop_early: A callback plugin that ends trials which do worse than the others: "asha", "median-stopping", or
             (name, params). It watches the objective unless told otherwise; a cross-validation's first fold.
+        constraints: Bounds by name, of what Keras logs or of a figure as in `objective`: the most, or ("<=", number) or
+            (">=", number). A trial that exceeds one is completed, but not feasible: it is neither best nor on the
+            front, and the searcher keeps away from there. Where "parameters" or "flops" are beyond their bound before
+            training, the model is not trained, and the trial has no score. Where no trial keeps to the bounds, the
+            best one is that which exceeds them the least, in sum, as shares of the bounds.
+        warm_start: An earlier search for the same objectives, its directory or its result. The completed trials whose
+            values this space holds are known to "bayesian" and "genetic" as if they were of this search, and count as
+            none of its own; other searchers try the best five of them again. It is read once, when the search begins.
 
     Returns:
-        The trials, `.best_values`, and `.best_model` with the weights of the best epoch.
+        The trials, `.best_values`, `.front`, and `.best_model` with the weights of the best epoch.
 
     Raises:
         ModelError: With the defaults, `build` raises or returns no compiled model.
@@ -140,12 +156,13 @@ def search(
     _check_given(build, data)
     choose = runner_for(workers)
     copied_callbacks(callbacks)
-    oracle = _oracle(searcher, objective, budget.trials, explore(build), numbers["seed"])
-    job = Job(build, data, callbacks, oracle.objective, stop_early, folds(data, cross_validation))
+    oracle = _oracle(searcher, objective, constraints, budget.trials, explore(build), numbers["seed"])
+    goal = goal_of(oracle)
+    job = Job(build, data, callbacks, oracle.objective, stop_early, folds(data, cross_validation), goal.constraints)
     _check_job(job, oracle)
     with contextlib.ExitStack() as undo:
         folder = Path(directory) if directory is not None else _temporary(undo)
-        with locked(folder, _LOCK), _opened(oracle, folder, enqueue):
+        with locked(folder, _LOCK), _opened(oracle, folder, enqueue, warm_start):
             _write_facts(folder, oracle, job, searcher=searcher, trials=budget.trials, epochs=budget.epochs)
             checkpoints = Checkpoints(oracle, folder, numbers["keep"])
             with contextlib.closing(choose(job, folder)) as runner:
@@ -154,6 +171,26 @@ def search(
         # From here on a temporary folder lives as long as the result.
         weakref.finalize(result, undo.pop_all().close)
     return result
+
+
+def check_search(section: SearchSection) -> None:
+    """Checks what needs neither data nor a model: before anything is trained it is told what is wrong.
+
+    Args:
+        section: Of a recipe.
+
+    Raises:
+        ParameterError: The searcher, objective, constraints, warm start or workers are none, or do not go together.
+        RunError: There is no search to start from.
+    """
+    import keras_tuner
+
+    runner_for(section.workers)
+    space = keras_tuner.HyperParameters()
+    oracle = _oracle(section.searcher, section.objective, section.constraints, section.trials, space, 0)
+    _check_goal(oracle)
+    if section.warm_start is not None:
+        results_of(section.warm_start, goal_of(oracle))
 
 
 def _budget(begun: float, *, time_budget: float | None, seed: int | None, keep: int, **numbers: Any) -> Budget:
@@ -169,6 +206,7 @@ def _check_given(build: Build, data: Data) -> None:
 
 def _check_job(job: Job, oracle: keras_tuner.Oracle) -> None:
     stop_rule(job.stop_early, job.objective)
+    _check_goal(oracle)
     given = {"cross_validation": bool(job.folds), "stop_early": job.stop_early is not None}
     wrong = [name for name, is_given in given.items() if is_given and getattr(oracle, "continues", False)]
     if wrong:
@@ -178,13 +216,27 @@ def _check_job(job: Job, oracle: keras_tuner.Oracle) -> None:
         )
 
 
-def _oracle(searcher: Step, objective: Any, trials: int | None, space: Any, seed: int | None) -> keras_tuner.Oracle:
+def _check_goal(oracle: keras_tuner.Oracle) -> None:
+    goal = goal_of(oracle)
+    if not goal.logged:
+        raise ParameterError(
+            f"{', '.join(goal.names)} says nothing of how good a model is: search for a metric too, or bound one, "
+            "such as constraints={'val_accuracy': ('>=', 0.9)}"
+        )
+    if len(goal.objectives) > 1 and not hasattr(oracle, "goal"):
+        raise ParameterError(f"{type(oracle).__name__} adds several objectives up: take searcher='genetic'")
+
+
+def _oracle(
+    searcher: Step, objective: Any, constraints: Any, trials: int | None, space: Any, seed: int | None
+) -> keras_tuner.Oracle:
     import keras_tuner
 
     if isinstance(objective, tuple) and len(objective) == 2 and objective[1] in ("min", "max"):
         objective = keras_tuner.Objective(*objective)
     name, params = step_name(searcher)
-    given = {"objective": objective, "max_trials": trials, "hyperparameters": space, "seed": seed, **params}
+    bounds = {} if constraints is None else {"constraints": constraints}
+    given = {"objective": objective, "max_trials": trials, "hyperparameters": space, "seed": seed, **bounds, **params}
     oracle = create("searcher", name, **given)
     oracle.verbose = 0
     return oracle
@@ -197,7 +249,9 @@ def _temporary(undo: contextlib.ExitStack) -> Path:
 
 
 @contextlib.contextmanager
-def _opened(oracle: keras_tuner.Oracle, folder: Path, enqueue: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+def _opened(
+    oracle: keras_tuner.Oracle, folder: Path, enqueue: Sequence[Mapping[str, Any]], warm_start: Earlier | None
+) -> Iterator[None]:
     """Has the oracle go on in a folder; closes its files at the end, where it knows how to."""
     clear(folder)
     whole = folder.resolve()
@@ -206,6 +260,8 @@ def _opened(oracle: keras_tuner.Oracle, folder: Path, enqueue: Sequence[Mapping[
         if any(path.name != _LOCK for path in folder.iterdir()):
             oracle.reload()
         _enqueue(oracle, enqueue)
+        if warm_start is not None:
+            inform(oracle, warm_start)
         yield
     finally:
         if hasattr(oracle, "close"):
@@ -252,10 +308,13 @@ def _run(
 def _result(oracle: keras_tuner.Oracle, job: Job, folder: Path, stopped: str) -> SearchResult:
     ended = set(oracle.end_order)
     trials = {each: oracle.trials[each] for each in oracle.start_order if each in ended}
+    goal = goal_of(oracle)
+    found = tuple(trial_result(trial, goal) for trial in trials.values())
+    if goal.constraints and not any(trial.feasible for trial in found):
+        say(f"search: none of {len(found)} trials keeps to {', '.join(map(str, goal.constraints))}")
     return SearchResult(
-        trials=tuple(trial_result(trial) for trial in trials.values()),
-        objective=oracle.objective.name,
-        minimize=oracle.objective.direction == "min",
+        trials=found,
+        goal=goal,
         directory=folder,
         stopped=stopped,
         _load=model_loader(job, folder, trials, {each: seed_of(oracle, trial) for each, trial in trials.items()}),

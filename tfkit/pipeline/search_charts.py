@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 
+from tfkit.goal import Goal
 from tfkit.pipeline.charts import BLUE, GREY, ORANGE, as_svg, new_figure, trial_scores
 from tfkit.pipeline.search_axes import Axis
 from tfkit.pipeline.search_folder import SearchFolder
@@ -33,7 +34,9 @@ def charts(found: SearchFolder) -> list[dict[str, str]]:
             ("Slices", slices(found), "The score against each hyperparameter; the later the trial the darker.")
         )
     if found.completed and len(found.objectives) > 1:
-        drawn.append(("Pareto front", pareto_fronts(found), "Nothing else is as good in both and better in one."))
+        note = "Nothing else is as good in both and better in one."
+        crosses = " Crosses exceed a constraint." if found.constraints else ""
+        drawn.append(("Pareto front", pareto_fronts(found), note + crosses))
     return [{"title": title, "svg": svg, "note": note} for title, svg, note in drawn]
 
 
@@ -116,9 +119,13 @@ def pareto_fronts(found: SearchFolder) -> str:
     pairs = list(itertools.combinations(found.objectives, 2))
     figure, panels = new_figure(len(pairs), columns=_COLUMNS)
     for panel, ((across, direction), (up, other)) in zip(panels, pairs):
-        points = [trial.metrics for trial in found.completed if {across, up} <= trial.metrics.keys()]
-        best = front(points, {across: direction, up: other})
-        panel.scatter([each[across] for each in points], [each[up] for each in points], color=GREY, s=16)
+        completed = [trial for trial in found.completed if {across, up} <= trial.metrics.keys()]
+        best = front([trial.metrics for trial in completed if trial.feasible], {across: direction, up: other})
+        for is_feasible, marker in ((True, "o"), (False, "x")):
+            points = [trial.metrics for trial in completed if trial.feasible == is_feasible]
+            panel.scatter(
+                [each[across] for each in points], [each[up] for each in points], color=GREY, s=16, marker=marker
+            )
         panel.plot([each[across] for each in best], [each[up] for each in best], color=ORANGE, marker="o", markersize=5)
         panel.set(xlabel=f"{across} ({direction})", ylabel=f"{up} ({other})")
     return as_svg(figure)
@@ -137,15 +144,8 @@ def front(points: Sequence[Mapping[str, float]], directions: Mapping[str, str]) 
         [{'loss': 1, 'size': 9}, {'loss': 2, 'size': 3}]
     """
 
-    def costs(point: Mapping[str, float]) -> tuple[float, ...]:
-        return tuple(point[name] if direction == "min" else -point[name] for name, direction in directions.items())
-
-    def beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
-        return one != other and all(mine <= its for mine, its in zip(one, other))
-
-    paid = [costs(point) for point in points]
-    kept = [point for point, cost in zip(points, paid) if not any(beats(each, cost) for each in paid)]
-    return sorted(kept, key=costs)
+    goal = Goal(tuple(directions.items()))
+    return sorted((points[number] for number in goal.front(points)), key=goal.losses)
 
 
 def _place(axis: Axis, trial: TrialResult) -> float:

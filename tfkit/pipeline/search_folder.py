@@ -9,15 +9,16 @@ import re
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tfkit.errors import RunError, SearchError
+from tfkit.goal import Constraint, Goal
 from tfkit.pipeline.checkpoints import weights_path
 from tfkit.pipeline.folder import write_json
 from tfkit.pipeline.search_axes import Axis, axes_of
-from tfkit.pipeline.search_result import TrialResult, plain
+from tfkit.pipeline.search_result import TrialResult, best_first, front_of, plain
 from tfkit.recipe import Step, step_name
 
 # Those of tfkit_searchers, whose database this reads.
@@ -36,6 +37,7 @@ class SearchFolder:
         trials: All trials in the order of creation, those that are running or wait to be run again too.
         seed: Seed of the search.
         about: What `write_search_facts` stored; empty where it was not called.
+        constraints: Bounds on what trials report.
     """
 
     path: Path
@@ -44,16 +46,22 @@ class SearchFolder:
     trials: tuple[TrialResult, ...]
     seed: int | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
+    constraints: tuple[Constraint, ...] = ()
+
+    @property
+    def goal(self) -> Goal:
+        """The objectives and constraints."""
+        return Goal(self.objectives, self.constraints)
 
     @property
     def objective(self) -> str:
-        """Name of what the score is; several, whose sum it is, are joined by "+"."""
-        return " + ".join(name for name, _ in self.objectives)
+        """Name of what the score is: of several objectives the first that Keras logs."""
+        return self.goal.leading[0]
 
     @property
     def minimize(self) -> bool:
-        """Whether less of the score is better; KerasTuner minimizes a sum of several objectives."""
-        return len(self.objectives) > 1 or self.objectives[0][1] == "min"
+        """Whether less of the score is better."""
+        return self.goal.leading[1] == "min"
 
     @property
     def counts(self) -> dict[str, int]:
@@ -62,10 +70,31 @@ class SearchFolder:
 
     @property
     def completed(self) -> tuple[TrialResult, ...]:
-        """The trials that have a score, the best first; of equals the first."""
-        sign = 1 if self.minimize else -1
-        scored = [(sign * trial.score, trial) for trial in self.trials if trial.score is not None]
-        return tuple(trial for _, trial in sorted(scored, key=lambda each: each[0]))
+        """The trials that have a score, the best first, of equals the first; those beyond a constraint come last."""
+        return tuple(best_first(self.trials, self.goal))
+
+    @property
+    def front(self) -> tuple[TrialResult, ...]:
+        """The trials within the constraints that no other one beats, as `SearchResult.front`."""
+        return tuple(front_of(self.trials, self.goal))
+
+    @property
+    def states(self) -> dict[str, str]:
+        """By id, what became of each trial: its status in lower case, or "infeasible", or "front"."""
+        front = {trial.id for trial in self.front} if len(self.objectives) > 1 else set()
+        beyond = {trial.id for trial in self.trials if trial.violation}
+        plain = {trial.id: trial.status.lower() for trial in self.trials}
+        return {**plain, **dict.fromkeys(sorted(front), "front"), **dict.fromkeys(sorted(beyond), "infeasible")}
+
+    @property
+    def unmet(self) -> str:
+        """That no trial keeps to the constraints, in words; empty where one does, or there are none."""
+        if not self.constraints or not any(trial.violation for trial in self.trials):
+            return ""
+        if any(trial.feasible for trial in self.trials):
+            return ""
+        nearest = f": trial {self.completed[0].id} is the nearest" if self.completed else ""
+        return f"no trial keeps to {', '.join(map(str, self.constraints))}{nearest}"
 
     @property
     def ranked(self) -> tuple[TrialResult, ...]:
@@ -74,7 +103,7 @@ class SearchFolder:
 
     @property
     def best(self) -> TrialResult:
-        """The best trial.
+        """The best trial; where none keeps to the constraints the one that exceeds them the least.
 
         Raises:
             SearchError: None was completed; the text says what made the last one fail.
@@ -115,9 +144,12 @@ def open_search(directory: str | Path) -> SearchFolder:
     with _reading(path / FILE) as connection:
         _check_format(connection, path / FILE)
         facts = {name: json.loads(value) for name, value in connection.execute("SELECT name, value FROM facts")}
-        trials = tuple(_trials(connection))
+        rows = tuple(_trials(connection))
     if not facts:
         raise RunError(f"the search in {path} has not begun: look again in a moment")
+    constraints = tuple(Constraint(name, bound, sign == ">=") for name, sign, bound in facts.get("constraints", ()))
+    goal = Goal((), constraints)
+    trials = tuple(replace(trial, violation=goal.violation(trial.metrics)) for trial in rows)
     return SearchFolder(
         path=path,
         objectives=tuple((name, direction) for direction, _, name in _objectives(facts)),
@@ -125,6 +157,7 @@ def open_search(directory: str | Path) -> SearchFolder:
         trials=trials,
         seed=facts.get("seed"),
         about=read_search_facts(path),
+        constraints=constraints,
     )
 
 

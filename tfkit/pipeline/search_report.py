@@ -25,12 +25,17 @@ def write_search_report(found: SearchFolder) -> Path:
         folder=found.path.resolve().name,
         objective=found.objective,
         minimize=found.minimize,
+        objectives=found.objectives,
         about=found.about,
         counts=found.counts,
         best=found.completed[0] if found.completed else None,
         charts=charts(found) if found.trials else [],
         names=names,
         trials=found.ranked,
+        states=found.states,
+        others=[name for name in found.goal.names if name != found.objective],
+        constraints=found.constraints,
+        unmet=found.unmet,
         failures=[_failure(trial) for trial in found.trials if trial.status == "FAILED"],
     )
     return write_page(found.path / "report.html", text)

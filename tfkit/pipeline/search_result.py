@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tfkit.errors import ModelError, SearchError
+from tfkit.goal import Goal
 from tfkit.pipeline.checkpoints import weights_path
 from tfkit.pipeline.space import built
 from tfkit.pipeline.trials import Job, copied_callbacks, with_weights
@@ -25,11 +26,12 @@ class TrialResult:
     Attributes:
         id: Its id, in the order of creation.
         values: The values of its active hyperparameters.
-        score: The objective's value in its best epoch; None where it failed.
+        score: The leading objective's value in its best epoch; None where it failed, or was not worth training.
         status: "COMPLETED" or "FAILED".
-        metrics: What Keras logged in its best epoch.
+        metrics: What Keras logged in its best epoch, and what was measured of its model.
         history: What Keras logged in each epoch, by name.
         error: The traceback of what made it fail, or None.
+        violation: How far it exceeds the constraints, as shares of their bounds, in sum; 0 where it keeps to them.
     """
 
     id: str
@@ -39,6 +41,12 @@ class TrialResult:
     metrics: dict[str, float]
     history: dict[str, list[float]]
     error: str | None
+    violation: float = 0.0
+
+    @property
+    def feasible(self) -> bool:
+        """Whether it was completed and keeps to the constraints."""
+        return self.status == "COMPLETED" and self.violation == 0
 
 
 @dataclass(frozen=True)
@@ -47,32 +55,48 @@ class SearchResult:
 
     Attributes:
         trials: The trials that have ended, in the order of creation; those of earlier calls too.
-        objective: Name of what was optimized.
-        minimize: Whether less of it is better.
+        goal: The objectives and constraints.
         directory: Where the search is kept.
         stopped: Why no further trial was run, in a few words.
     """
 
     trials: tuple[TrialResult, ...]
-    objective: str
-    minimize: bool
+    goal: Goal
     directory: Path
     stopped: str
     _load: Callable[[str], keras.Model] = field(repr=False)
 
     @property
+    def objective(self) -> str:
+        """Name of what the score is: of several objectives the first that Keras logs."""
+        return self.goal.leading[0]
+
+    @property
+    def minimize(self) -> bool:
+        """Whether less of the score is better."""
+        return self.goal.leading[1] == "min"
+
+    @property
+    def front(self) -> list[TrialResult]:
+        """The completed trials within the constraints that no other one beats: better in one objective, worse in none.
+
+        Their weights are kept where there are several objectives.
+        """
+        return front_of(self.trials, self.goal)
+
+    @property
     def best_trial(self) -> TrialResult:
-        """The completed trial with the best score, the first of equals.
+        """The completed trial with the best score within the constraints, the first of equals.
+
+        Where none keeps to the constraints it is the one that exceeds them the least.
 
         Raises:
             SearchError: No trial was completed; the text says what made the last one fail.
         """
-        scored = [(trial.score, trial) for trial in self.trials if trial.score is not None]
+        scored = best_first(self.trials, self.goal)
         if not scored:
-            reason = (self.trials[-1].error or "").strip().splitlines()[-1:] if self.trials else []
-            raise SearchError(f"none of {len(self.trials)} trials was completed: {''.join(reason) or self.stopped}")
-        sign = 1 if self.minimize else -1
-        return min(scored, key=lambda each: sign * each[0])[1]
+            raise SearchError(f"none of {len(self.trials)} trials was completed: {_why_none(self)}")
+        return scored[0]
 
     @property
     def best_values(self) -> dict[str, Any]:
@@ -90,7 +114,7 @@ class SearchResult:
         """The model of a trial after its best epoch, built anew; after a cross-validation trained anew on all rows.
 
         Args:
-            trial: The trial, or its id: one of the best `keep` that the search has kept.
+            trial: The trial, or its id: one of the best `keep` that the search has kept, or of the front.
 
         Raises:
             SearchError: There is no such trial.
@@ -114,20 +138,47 @@ class SearchResult:
         return self._load(self.best_trial.id)
 
 
-def trial_result(trial: Trial) -> TrialResult:
-    """What KerasTuner's trial holds, in plain Python."""
+def best_first(trials: Iterable[TrialResult], goal: Goal) -> list[TrialResult]:
+    """The trials that have a score, the best first, of equals the first; those that exceed a constraint come last."""
+    sign = -1 if goal.leading[1] == "max" else 1
+    scored = [((trial.violation, sign * trial.score), trial) for trial in trials if trial.score is not None]
+    return [trial for _, trial in sorted(scored, key=lambda each: each[0])]
+
+
+def front_of(trials: Iterable[TrialResult], goal: Goal) -> list[TrialResult]:
+    """The Pareto front, in the order of creation."""
+    scored = [trial for trial in trials if trial.score is not None]
+    return [scored[number] for number in goal.front([trial.metrics for trial in scored])]
+
+
+def _why_none(found: SearchResult) -> str:
+    if any(trial.violation for trial in found.trials):
+        return f"none keeps to {', '.join(map(str, found.goal.constraints))}, so that none was trained"
+    reason = (found.trials[-1].error or "").strip().splitlines()[-1:] if found.trials else []
+    return "".join(reason) or found.stopped
+
+
+def trial_result(trial: Trial, goal: Goal | None = None) -> TrialResult:
+    """What KerasTuner's trial holds, in plain Python.
+
+    Args:
+        trial: The trial.
+        goal: Whose constraints it may exceed, if there are any.
+    """
     history = {
         name: {each.step: float(each.mean()) for each in trial.metrics.get_history(name)}
         for name in trial.metrics.metrics
     }
+    metrics = {name: steps[trial.best_step] for name, steps in history.items() if trial.best_step in steps}
     return TrialResult(
         id=trial.trial_id,
         values=plain(trial.hyperparameters.values),
         score=None if trial.score is None else float(trial.score),
         status=trial.status,
-        metrics={name: steps[trial.best_step] for name, steps in history.items() if trial.best_step in steps},
+        metrics=metrics,
         history={name: list(steps.values()) for name, steps in history.items()},
         error=trial.message,
+        violation=goal.violation(metrics) if goal is not None else 0.0,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from tfkit.pipeline.baseline import constant_outputs
 from tfkit.pipeline.compress import compress
 from tfkit.pipeline.context import Context
+from tfkit.pipeline.diagnosis import FILE, HISTORY
 from tfkit.pipeline.evaluate import evaluate
 from tfkit.pipeline.export import export
 from tfkit.pipeline.fit import build, train
@@ -53,20 +54,23 @@ def run_search(context: Context) -> Metrics:
         workers=section.workers,
         cross_validation=section.cross_validation,
         stop_early=section.stop_early,
+        constraints=section.constraints,
+        warm_start=section.warm_start,
     )
     trials = [{"values": each.values, "score": each.score, "status": each.status} for each in result.trials]
-    found = {"objective": section.objective, "minimize": result.minimize, "best": result.best_values, "trials": trials}
+    found = {"objective": result.objective, "minimize": result.minimize, "best": result.best_values, "trials": trials}
     context.save("trials.json", found)
     return {"best_values": result.best_values, "trials": len(trials)}
 
 
 def run_train(context: Context) -> Metrics:
     """Trains the model with the best hyperparameters and saves it."""
-    context.clean("model.keras", "history.json")
+    context.clean("model.keras", HISTORY, FILE)
     values = context.read("trials.json", {"best": {}})["best"]
-    model, history = train(context.recipe, context.data.without_test(), values)
+    model, history, findings = train(context.recipe, context.data.without_test(), values)
     model.save(context.path("model.keras"))
-    context.save("history.json", history)
+    context.save(HISTORY, history)
+    context.save(FILE, findings)
     return {name: figures[-1] for name, figures in history.items()}
 
 

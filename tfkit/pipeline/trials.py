@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tfkit.data import Data
 from tfkit.errors import ModelError, ParameterError
 from tfkit.factory import create
+from tfkit.goal import Constraint, Goal
 from tfkit.pipeline.folds import Rows
 from tfkit.pipeline.runners.protocol import (
     COMPLETED,
@@ -48,6 +49,7 @@ class Job:
         objective: A `keras_tuner.Objective`.
         stop_early: A callback plugin that ends trials which do worse than the others, or None.
         folds: The rows of each fold of a cross-validation; none for a fit on the parts as they are.
+        constraints: Bounds on what a trial reports.
         set_up: What a child process calls before it runs trials.
     """
 
@@ -57,7 +59,13 @@ class Job:
     objective: Any
     stop_early: Step | None = None
     folds: tuple[Rows, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
     set_up: str | None = "tfkit.pipeline.session:bound_tensorflow"
+
+    @property
+    def goal(self) -> Goal:
+        """The objectives and constraints."""
+        return Goal.of(self.objective, self.constraints)
 
     def run(self, request: TrialRequest, watcher: Watcher) -> Outcome:
         """Trains a trial's model; what goes wrong is in the outcome, and is no error here.
@@ -67,11 +75,12 @@ class Job:
             watcher: Is told of each epoch.
 
         Raises:
-            ParameterError: No metric has the objective's name.
+            ParameterError: No metric has the name of an objective or a constraint.
         """
         import keras_tuner
 
         from tfkit.attach.trial import OutOfTime, TooSlow, UnknownObjective
+        from tfkit.pipeline.figures import Excluded
 
         # A copy, since KerasTuner changes the conditions in what it reads.
         hp = keras_tuner.HyperParameters.from_config(copy.deepcopy(request.hyperparameters))
@@ -81,6 +90,8 @@ class Job:
             return Outcome(STOPPED, request.hyperparameters)
         except TooSlow:
             return request.too_slow()
+        except Excluded as excluded:
+            return Outcome(COMPLETED, hp.get_config(), (excluded.figures,))
         except (UnknownObjective, keras_tuner.errors.FatalError):
             raise
         except Exception as error:
@@ -90,7 +101,9 @@ class Job:
 
     def _history(self, request: TrialRequest, hp: keras_tuner.HyperParameters, watcher: Watcher) -> list[Figures]:
         if not self.folds:
-            return fitted(self, request, hp, watcher).history
+            fit = fitted(self, request, hp, watcher)
+            found = measured(self, fit.model)
+            return [{**each, **found} for each in fit.history]
         from tfkit.pipeline.cross_validated import cross_validated
 
         return cross_validated(self, request, hp, watcher)
@@ -101,10 +114,12 @@ class Fit:
     """What became of one fit.
 
     Attributes:
+        model: The model, after its last epoch.
         history: The logs of each epoch.
         was_given_up: Whether it was ended since it did worse than the others.
     """
 
+    model: keras.Model
     history: list[Figures]
     was_given_up: bool
 
@@ -119,8 +134,9 @@ def stop_rule(stop_early: Step | None, objective: Any) -> list[Any]:
     if stop_early is None:
         return []
     name, params = step_name(stop_early)
-    if "monitor" not in params and hasattr(objective, "objectives"):
-        known = ", ".join(objective.name_to_direction)
+    goal = Goal.of(objective)
+    if "monitor" not in params and (len(goal.objectives) > 1 or goal.figures):
+        known = ", ".join(goal.names)
         raise ParameterError(f"stop_early={name!r} watches one objective of {known}: pass ({name!r}, {{'monitor': …}})")
     watched = {} if "monitor" in params else {"monitor": objective.name, "mode": objective.direction}
     return [create("callback", name, **{**watched, **params})]
@@ -164,8 +180,21 @@ def shape(model: keras.Model, data: Data) -> None:
     model.optimizer.build(model.trainable_variables)
 
 
+def measured(job: Job, model: keras.Model) -> Figures:
+    """What the objectives and constraints want to be known of a model besides its logs."""
+    if not job.goal.figures:
+        return {}
+    from tfkit.pipeline.figures import figures
+
+    return figures(model, job.goal.figures, job.data)
+
+
 def fitted(job: Job, request: TrialRequest, hp: keras_tuner.HyperParameters, watcher: Watcher) -> Fit:
-    """Builds a model and trains it."""
+    """Builds a model and trains it.
+
+    Raises:
+        Excluded: It exceeds a bound before it is trained.
+    """
     import keras
 
     from tfkit.attach.state import learning_rate, save_state
@@ -180,8 +209,10 @@ def fitted(job: Job, request: TrialRequest, hp: keras_tuner.HyperParameters, wat
         request.ends,
         lambda epoch, figures: watcher.epoch(request, epoch, figures),
         request.timeout,
+        job.constraints,
     )
     model = built(job.build, hp)
+    _check_early(model, job)
     rate = learning_rate(model)
     _resume(model, job, request)
     callbacks = _watching(job, request, watcher)
@@ -189,7 +220,15 @@ def fitted(job: Job, request: TrialRequest, hp: keras_tuner.HyperParameters, wat
     if request.last is not None:
         save_state(model, request.last, rate)
     given_up = any(getattr(each, "stopped_epoch", None) is not None for each in callbacks if hasattr(each, "watch"))
-    return Fit(watch.history, given_up)
+    return Fit(model, watch.history, given_up)
+
+
+def _check_early(model: keras.Model, job: Job) -> None:
+    from tfkit.pipeline.figures import EARLY, check_early
+
+    if any(each.name in EARLY for each in job.constraints):
+        shape(model, job.data)
+        check_early(model, job.goal)
 
 
 def _resume(model: keras.Model, job: Job, request: TrialRequest) -> None:

@@ -1,12 +1,15 @@
-"""Checks of schedules: a pure function of the step, in a graph and in a fit."""
+"""Checks of schedules: of the rate a pure function of the step, in a graph and in a fit; of the batch size a fit."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from tfkit.protocols import BatchSizeSchedule
 from tfkit.registry import Plugin
-from tfkit.testing.examples import make, require, workable
+from tfkit.testing.examples import Example, make, require, workable
+from tfkit.testing.tiny import classifier, data
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +22,7 @@ def float32_scalar(plugin: Plugin) -> None:
     """The rate is a float32 scalar, for a step that is a Python int or an integer tensor."""
     import tensorflow as tf
 
-    for example in workable(plugin):
+    for example in _of_rates(plugin):
         schedule = make(plugin, example)
         for step in (0, 7, tf.constant(7, tf.int64), tf.constant(7, tf.int32)):
             rate = tf.convert_to_tensor(schedule(step))
@@ -31,7 +34,7 @@ def finite_and_not_negative(plugin: Plugin) -> None:
     """The rate is finite and at least 0 all through 1000 steps."""
     import numpy as np
 
-    for example in workable(plugin):
+    for example in _of_rates(plugin):
         rates = _rates(make(plugin, example), _STEPS)
         bad = [f"{rate:g} at step {step}" for step, rate in zip(_STEPS, rates) if not (np.isfinite(rate) and rate >= 0)]
         require(not bad, f"{dict(example)} gives the rate {', '.join(bad[:3])}")
@@ -42,7 +45,7 @@ def function_of_the_step(plugin: Plugin) -> None:
     import numpy as np
 
     steps = list(range(20))
-    for example in workable(plugin):
+    for example in _of_rates(plugin):
         schedule = make(plugin, example)
         forward = _rates(schedule, steps)
         backward = _rates(schedule, reversed(steps))[::-1]
@@ -55,7 +58,7 @@ def same_in_a_graph(plugin: Plugin) -> None:
     import tensorflow as tf
 
     steps = (0, 1, 9, 10, 11, 99, 100, 101, 999)
-    for example in workable(plugin):
+    for example in _of_rates(plugin):
         schedule = make(plugin, example)
         traced = tf.function(lambda step, schedule=schedule: schedule(step))
         graph = np.array([float(traced(tf.constant(step, tf.int64))) for step in steps])
@@ -68,11 +71,29 @@ def sets_the_rates_of_a_fit(plugin: Plugin) -> None:
     """`tfkit.callback` sets its rate at every step of a `fit` and puts back the one that was there."""
     import numpy as np
 
-    for example in workable(plugin)[:1]:
+    for example in _of_rates(plugin)[:1]:
         used, after = _fitted(plugin, example)
         wanted = _rates(make(plugin, example), range(len(used)))
         require(np.allclose(used, wanted, rtol=1e-3, atol=1e-6), f"a fit used the rates {used}, not {wanted}")
         require(after == 0.5, f"after the fit the optimizer's rate is {after}; it was 0.5")
+
+
+def batch_sizes_of_a_fit(plugin: Plugin) -> None:
+    """Where it makes a batch size: a fit with its arguments takes as many steps as batches of that size make."""
+    for example in _of_batch_sizes(plugin):
+        schedule = make(plugin, example)
+        rows, model = data().train, classifier()
+        model.fit(**schedule.fit_arguments(rows, epochs=2), verbose=0)
+        steps, wanted = int(model.optimizer.iterations), sum(math.ceil(32 / schedule.size(epoch)) for epoch in (0, 1))
+        require(steps == wanted, f"{dict(example)} took {steps} steps in 2 epochs of 32 rows, not {wanted}")
+
+
+def _of_rates(plugin: Plugin) -> list[Example]:
+    return [example for example in workable(plugin) if not isinstance(make(plugin, example), BatchSizeSchedule)]
+
+
+def _of_batch_sizes(plugin: Plugin) -> list[Example]:
+    return [example for example in workable(plugin) if isinstance(make(plugin, example), BatchSizeSchedule)]
 
 
 def _fitted(plugin: Plugin, example: Any) -> tuple[np.ndarray, float]:
@@ -109,4 +130,5 @@ CHECKS = (
     function_of_the_step,
     same_in_a_graph,
     sets_the_rates_of_a_fit,
+    batch_sizes_of_a_fit,
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.optimize import minimize
 
@@ -9,6 +11,7 @@ from tfkit_searchers.axes import Axis
 from tfkit_searchers.encoding import Encoding
 from tfkit_searchers.surrogate.belief import Belief
 from tfkit_searchers.surrogate.improvement import log_improvement
+from tfkit_searchers.surrogate.limit import Limit, log_feasible
 
 _DRAWN = 384  # candidates from the whole space
 _NEAR = 192  # candidates near the best points
@@ -19,20 +22,22 @@ _FEW = 20  # an axis of no more values is climbed value by value, any other alon
 
 
 class Promise:
-    """Log expected improvement over points.
+    """Log expected improvement over points, where they keep to the bounds (Gardner et al. 2014).
 
     Args:
         encoding: Of the space.
         belief: What is believed of the function, to be minimized.
+        limits: What is believed of the bounds.
     """
 
-    def __init__(self, encoding: Encoding, belief: Belief) -> None:
-        self._encoding, self._belief = encoding, belief
+    def __init__(self, encoding: Encoding, belief: Belief, limits: Sequence[Limit] = ()) -> None:
+        self._encoding, self._belief, self._limits = encoding, belief, list(limits)
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
         """The promise of points, of shape (points,); minus infinity where they are left out."""
         features = self._encoding.features(points)
         found = log_improvement(self._belief.best, *self._belief.posterior.at(features))[0]
+        found = found + log_feasible(self._limits, features)
         return np.where(self._belief.is_open(features), found, -np.inf)
 
     def slopes(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -41,6 +46,8 @@ class Promise:
         mean, deviation, mean_slopes, deviation_slopes = self._belief.posterior.slopes_at(features)
         value, by_mean, by_deviation = log_improvement(self._belief.best, mean, deviation)
         by_features = by_mean[:, None] * mean_slopes + by_deviation[:, None] * deviation_slopes
+        by_features = sum((limit.slopes(features) for limit in self._limits), by_features)
+        value = value + log_feasible(self._limits, features)
         return value, self._encoding.by_coordinates(points, by_features)
 
 

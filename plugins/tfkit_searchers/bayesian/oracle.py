@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from keras_tuner.engine.trial import Trial
 
 from tfkit_searchers.bayesian import acquire
 from tfkit_searchers.modelled import ModelledOracle
-from tfkit_searchers.surrogate.belief import is_stalled
-from tfkit_searchers.surrogate.warp import warped
+from tfkit_searchers.pareto import ranks
+from tfkit_searchers.told import Told, weighted
 
 
 class BayesianSearch(ModelledOracle):
@@ -22,6 +21,11 @@ class BayesianSearch(ModelledOracle):
     highest expected improvement is tried. Choices have no order, unless they are numbers; a hyperparameter of a
     closed scope does not count. Failed trials count as bad, trials that are running as about as good as
     believed, so that several may run at once. No set of values comes twice. The cost of a trial stays flat.
+
+    Of several objectives each trial looks for the best under a weighting that is drawn for it (Knowles, "ParEGO",
+    2006). With constraints the improvement counts by the probability that all bounds are kept to, each of which has a
+    process of its own (Gardner et al., "Bayesian optimization with inequality constraints", 2014); until a trial keeps
+    to them, the least violation is looked for.
 
     Args:
         objective: As for `DurableOracle`, as are all others.
@@ -59,9 +63,17 @@ class BayesianSearch(ModelledOracle):
             return self.num_initial_points
         return min(max(2 * len(self.hyperparameters.space), 6), 12)
 
-    def promising(self, number: int, done: Sequence[Trial], generator: np.random.Generator) -> np.ndarray:
-        (belief,) = self.beliefs(number, done)
-        if number % 2 and is_stalled(warped(self.losses(done)[:, 0])):
+    def promising(self, number: int, told: Told, generator: np.random.Generator) -> np.ndarray:
+        is_one = told.losses.shape[1] == 1
+        (belief,) = self.beliefs(number, told if is_one else _scalarized(told, generator))
+        if number % 2 and is_one and self.is_stalled(told):
             belief = belief.elsewhere(self.encoding())
-        promise = acquire.Promise(self.encoding(), belief)
+        promise = acquire.Promise(self.encoding(), belief, self.limits(number, told))
         return acquire.ranked(self.encoding(), promise, belief.centers, generator)
+
+
+def _scalarized(told: Told, generator: np.random.Generator) -> Told:
+    front = np.zeros(len(told.losses), bool)
+    front[np.flatnonzero(told.feasible)[ranks(told.losses[told.feasible]) == 0]] = True
+    weights = generator.dirichlet(np.ones(told.losses.shape[1]))
+    return replace(told, losses=weighted(told.losses, front, weights))

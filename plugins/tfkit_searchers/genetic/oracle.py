@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from keras_tuner.engine.trial import Trial, TrialStatus
 
-from tfkit_searchers import records
 from tfkit_searchers.genetic.breeding import Breeding, children
 from tfkit_searchers.genetic.screen import promised
 from tfkit_searchers.modelled import ModelledOracle
-from tfkit_searchers.pareto import ordered, ranks
-from tfkit_searchers.surrogate.belief import is_stalled
-from tfkit_searchers.surrogate.warp import warped
+from tfkit_searchers.pareto import ordered
+from tfkit_searchers.told import Told
 
 
 class GeneticSearch(ModelledOracle):
@@ -25,7 +21,9 @@ class GeneticSearch(ModelledOracle):
     evolution, Jin, "Surrogate-assisted evolutionary computation", 2011); where the search stalls, every second time
     one away from the best trial. Scopes may be conditional, and the space may grow. With several objectives the best
     are those of non-dominated sorting and crowding (NSGA-II, Deb et al. 2002), the promise is that of a random
-    weighting of them (Knowles, "ParEGO", 2006), and `pareto_front` tells what was reached.
+    weighting of them (Knowles, "ParEGO", 2006), and `pareto_front` tells what was reached. Trials that exceed a bound
+    are worse than all that do not, the more they exceed it (constrained domination, Deb et al. 2002), and a child
+    promises less where it is likely to (Gardner et al., "Bayesian optimization with inequality constraints", 2014).
 
     Args:
         objective: As for `DurableOracle`, as are all others; a list of objectives is searched for its Pareto front.
@@ -76,36 +74,16 @@ class GeneticSearch(ModelledOracle):
             return self.population_size
         return min(max(2 * len(self.hyperparameters.space), 8), 20)
 
-    def losses(self, trials: Sequence[Trial]) -> np.ndarray:
-        """What is to be minimized, of shape (trials, objectives)."""
-        for trial in trials:
-            if trial.trial_id not in self._losses:
-                self._losses[trial.trial_id] = records.losses(trial, self.objective)
-        found = [self._losses[trial.trial_id] for trial in trials]
-        return np.array(found, float).reshape(len(found), -1)
-
-    def promising(self, number: int, done: Sequence[Trial], generator: np.random.Generator) -> np.ndarray:
-        losses = self.losses(done)
-        parents = self.points(done)[ordered(losses)]
+    def promising(self, number: int, told: Told, generator: np.random.Generator) -> np.ndarray:
+        parents = self.points(told.trials)[ordered(told.losses, told.violations)]
         if self.offspring == 1:
             return self._children(parents, generator)
-        beliefs = self.beliefs(number, done)
-        if number % 2 and len(beliefs) == 1 and is_stalled(warped(losses[:, 0])):
+        beliefs = self.beliefs(number, told)
+        if number % 2 and len(beliefs) == 1 and self.is_stalled(told):
             beliefs = [beliefs[0].elsewhere(self.encoding())]
             parents = beliefs[0].points
         born = self._children(parents, generator)
-        return born[promised(self.encoding(), beliefs, born, generator)]
-
-    def pareto_front(self) -> list[Trial]:
-        """The completed trials that no other one beats: better in one objective and worse in none."""
-        with self._lock:
-            self._open()
-            done = self.with_status(TrialStatus.COMPLETED)
-            return [trial for trial, rank in zip(done, ranks(self.losses(done))) if rank == 0]
+        return born[promised(self.encoding(), beliefs, self.limits(number, told), born, generator)]
 
     def _children(self, parents: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         return children(self.encoding(), parents[: self.initial()], self.offspring, self._breeding, generator)
-
-    def _forget(self) -> None:
-        super()._forget()
-        self._losses: dict[str, list[float]] = {}  # by the id of the trial

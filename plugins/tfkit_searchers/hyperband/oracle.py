@@ -56,6 +56,7 @@ class HyperbandSearch(DurableOracle):
     """
 
     continues = True
+    takes_several, takes_constraints = False, False
 
     def __init__(
         self,

@@ -69,8 +69,10 @@ class OptunaSearch(DurableOracle):
         **options: The arguments of `DurableOracle`.
 
     Raises:
-        ParameterError: The sampler is for one objective.
+        ParameterError: The sampler is for one objective, or there are constraints.
     """
+
+    takes_constraints = False
 
     def __init__(
         self, objective: Any = None, max_trials: int | None = 10, sampler: str = "tpe", **options: Any
@@ -79,7 +81,7 @@ class OptunaSearch(DurableOracle):
             importlib.import_module(package)
         super().__init__(objective, max_trials, **options)
         self.sampler = sampler
-        if sampler == "cmaes" and hasattr(self.objective, "objectives"):
+        if sampler == "cmaes" and len(self.goal.objectives) > 1:
             raise ParameterError("the sampler 'cmaes' of searcher 'optuna' takes one objective: use 'tpe' or 'nsgaii'")
         optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -126,15 +128,17 @@ class OptunaSearch(DurableOracle):
         asked, values = replay.asked[number]
         is_same = self._key(values) == self._key(trial.hyperparameters.values)
         if is_same and trial.status == TrialStatus.COMPLETED:
-            replay.study.tell(asked, records.losses(trial, self.objective))
+            replay.study.tell(asked, self._losses(trial))
         else:
             replay.study.tell(asked, state=TrialState.FAIL)
         if not is_same:
             replay.study.add_trial(self._entered(trial))
 
     def _study(self) -> optuna.Study:
-        several = getattr(self.objective, "objectives", [self.objective])
-        return optuna.create_study(directions=["minimize"] * len(several))
+        return optuna.create_study(directions=["minimize"] * len(self.goal.objectives))
+
+    def _losses(self, trial: Trial) -> tuple[float, ...]:
+        return self.goal.losses(records.figures(trial))
 
     def _seeded(self, number: int) -> optuna.samplers.BaseSampler:
         return _SAMPLERS[self.sampler](int(self.generator(number).integers(2**31)))
@@ -156,7 +160,7 @@ class OptunaSearch(DurableOracle):
         space.active_values(self.hyperparameters.space, inner)
         return optuna.trial.create_trial(
             state=_STATES[trial.status],
-            values=records.losses(trial, self.objective) if trial.status == TrialStatus.COMPLETED else None,
+            values=self._losses(trial) if trial.status == TrialStatus.COMPLETED else None,
             params={each.name: value for each, value in found.items()},
             distributions={each.name: each.distribution for each in found},
         )

@@ -60,6 +60,7 @@ class PopulationSearch(DurableOracle):
     """
 
     continues = True
+    takes_several, takes_constraints = False, False
 
     def __init__(
         self,

@@ -32,12 +32,16 @@ class Seen:
         targets: Their warped scores, to be minimized.
         failed: Those that have failed.
         pending: Those that are running.
+        feasible: Which of those completed keep to all bounds; None where all do.
+        own: Which of those completed are of this search; None where all are.
     """
 
     done: np.ndarray
     targets: np.ndarray
     failed: np.ndarray
     pending: np.ndarray
+    feasible: np.ndarray | None = None
+    own: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,8 @@ class Belief:
 
     Attributes:
         posterior: Of warped scores, to be minimized.
-        best: The least mean at a point that was completed or is running.
-        points: The completed points that it rests on, those of the lowest means first.
+        best: The least mean at a point that was completed within the bounds, or is running.
+        points: The completed points that it rests on, those within the bounds and of the lowest means first.
         means: Theirs.
         closed: Features of a point round which nothing is looked for, over the length scales; None without.
         lengths: The length scales.
@@ -101,8 +105,10 @@ def believed(encoding: Encoding, kernel: Kernel, seen: Seen) -> Belief:
     values = np.concatenate([targets[few], np.full(len(failed), targets.max())])
     posterior = Posterior(kernel, told, values)
     means = posterior.at(features[few])[0]
-    order = np.argsort(means, kind="stable")
-    best = float(means[order[0]])
+    is_feasible, is_own = (np.ones(len(few), bool) if each is None else each[few] for each in (seen.feasible, seen.own))
+    order = np.lexsort((means, ~is_feasible))
+    # What an earlier search has reached is still to be reached here.
+    best = float(means[is_feasible & is_own].min(initial=means.max()))
     if len(seen.pending):
         pending = encoding.features(seen.pending)
         hoped = posterior.at(pending)[0]

@@ -2,6 +2,7 @@
 
 import warnings
 
+import numpy as np
 import sklearn.metrics as sk
 
 import tfkit
@@ -13,7 +14,8 @@ AVERAGED = {
     "fbeta": sk.fbeta_score,
     "jaccard": sk.jaccard_score,
 }
-ALL = (*AVERAGED, "accuracy", "balanced-accuracy", "confusion-matrix")
+AGREEMENT = {"mcc": sk.matthews_corrcoef, "cohen-kappa": sk.cohen_kappa_score}
+ALL = (*AVERAGED, "accuracy", "balanced-accuracy", *AGREEMENT, "confusion-matrix")
 
 
 def reference(name, y_true, y_pred, weights, classes, average="macro", zero_division=0.0):
@@ -23,6 +25,10 @@ def reference(name, y_true, y_pred, weights, classes, average="macro", zero_divi
         return sk.accuracy_score(y_true, y_pred, sample_weight=weights)
     if name == "confusion-matrix":
         return sk.confusion_matrix(y_true, y_pred, labels=labels, sample_weight=weights)
+    if name in AGREEMENT:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of rows that are all of one class
+            return np.nan_to_num(AGREEMENT[name](y_true, y_pred, sample_weight=weights))
     if name == "balanced-accuracy":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of classes that are predicted and never true

@@ -109,32 +109,73 @@ strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 rng = np.random.default_rng(0)
 # The last batch holds one row: a replica gets none.
 x, y, weights = rng.normal(size=(49, 4)).astype("float32"), rng.integers(0, 3, 49), rng.random(49)
-make = lambda *names: [tfkit.create("metric", name) for name in names]
+OF_CLASSES, OF_NUMBERS = json.loads(sys.argv[1])
+make = lambda steps: [tfkit.create("metric", name, **params) for name, params in steps]
 with strategy.scope():
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
-    model.compile("sgd", "sparse_categorical_crossentropy", metrics=make("precision", "recall", "confusion-matrix"),
-                  weighted_metrics=make("f1"))
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=make(OF_CLASSES),
+                  weighted_metrics=make([("f1", {})]))
+    numbers = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    numbers.compile("sgd", "mse", metrics=make(OF_NUMBERS),
+                    weighted_metrics=make([("r2", {"name": "weighted_r2"})]))
     by_hand = tfkit.create("metric", "f1", num_classes=3)
-logs = model.evaluate(x, y, sample_weight=weights, batch_size=12, verbose=0, return_dict=True)
+rows = {"sample_weight": weights, "batch_size": 12, "verbose": 0, "return_dict": True}
+logs = model.evaluate(x, y, **rows)
 scores = model.predict(x, verbose=0)
+target = x[:, 0] + 1000
+numbers_logs = numbers.evaluate(x, target, **rows)
+predicted = numbers.predict(x, verbose=0)
 dataset = strategy.experimental_distribute_dataset(tf.data.Dataset.from_tensor_slices((y, scores, weights)).batch(12))
 step = tf.function(lambda *batch: strategy.run(by_hand.update_state, batch))
 for batch in dataset:
     step(*batch)
-logs = {name: np.asarray(value).tolist() for name, value in logs.items() if name != "loss"}
+alone = lambda metric, *columns: (metric.update_state(*columns), np.asarray(metric.result()).tolist())[1]
+wanted = {metric.name: alone(metric, y, scores) for metric in make(OF_CLASSES)}
+wanted |= {metric.name: alone(metric, target, predicted) for metric in make(OF_NUMBERS)}
+wanted["weighted_r2"] = alone(tfkit.create("metric", "r2"), target, predicted, weights)
+logs = {name: np.asarray(value).tolist() for name, value in {**logs, **numbers_logs}.items() if name != "loss"}
 print(json.dumps({"logs": logs, "by_hand": float(by_hand.result()), "y": y.tolist(), "weights": weights.tolist(),
-                  "predicted": scores.argmax(1).tolist()}))
+                  "predicted": scores.argmax(1).tolist(), "wanted": wanted}))
 """
 
 
+# One of each sort of state; the others of a sort differ in their last line.
+SORTS = (
+    [
+        ("confusion-matrix", {}),
+        ("mcc", {}),
+        ("log-loss", {}),
+        ("roc-auc", {}),
+        ("roc-auc", {"bins": 50, "name": "bins"}),
+    ],
+    [("rmse", {}), ("r2", {}), ("spearman", {})],
+)
+OTHERS = (
+    [
+        *((name, {}) for name in ("precision", "recall", "accuracy", "balanced-accuracy", "jaccard", "cohen-kappa")),
+        *((name, {}) for name in ("brier", "calibration-error", "average-precision")),
+        ("top-k-accuracy", {"k": 2}),
+        ("average-precision", {"bins": 50, "average": "micro", "name": "bins"}),
+    ],
+    [(name, {}) for name in ("mae", "mse", "pearson")],
+)
+
+
 @pytest.mark.slow
-def test_under_a_mirrored_strategy():
-    done = subprocess.run([sys.executable, "-c", MIRRORED], capture_output=True, text=True, timeout=300)
+@pytest.mark.parametrize("steps", [SORTS, pytest.param(OTHERS, marks=pytest.mark.nightly)], ids=["sorts", "others"])
+def test_under_a_mirrored_strategy(steps):
+    """In one process with two devices: as scikit-learn, or as the same metric on all rows in one pass."""
+    done = subprocess.run(
+        [sys.executable, "-c", MIRRORED, json.dumps(steps)], capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     told = json.loads(done.stdout.splitlines()[-1])
     y, predicted, weights = (np.array(told[key]) for key in ("y", "predicted", "weights"))
     weighted = reference("f1", y, predicted, weights, 3)
     np.testing.assert_allclose([told["by_hand"], told["logs"].pop("f1")], weighted, atol=1e-6)
-    assert sorted(told["logs"]) == ["confusion_matrix", "precision", "recall"]
+    assert sorted(told["logs"]) == sorted(told["wanted"])
     for name, found in told["logs"].items():
-        np.testing.assert_allclose(found, reference(name.replace("_", "-"), y, predicted, None, 3), atol=1e-6)
+        np.testing.assert_allclose(found, told["wanted"][name], rtol=2e-6, atol=1e-6, err_msg=name)
+    for name in {name for name, _ in steps[0]}.intersection(ALL):
+        found = told["logs"][name.replace("-", "_")]
+        np.testing.assert_allclose(found, reference(name, y, predicted, None, 3), atol=1e-6, err_msg=name)

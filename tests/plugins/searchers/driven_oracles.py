@@ -99,6 +99,16 @@ def key(values):
     return tuple(sorted(values.items()))
 
 
+def volume(points, corner):
+    """The area that points dominate up to a corner, both coordinates to be small."""
+    found, height = 0.0, corner[1]
+    for x, y in sorted(points):
+        if x < corner[0] and y < height:
+            found += (corner[0] - x) * (height - y)
+            height = y
+    return found
+
+
 def asked(hp):
     """A build function that asks for one more hyperparameter where it sees two layers."""
     return sum(hp.Int(f"units{layer}", 1, 3) for layer in range(hp.Int("layers", 1, 2)))

@@ -136,8 +136,8 @@ def test_two_workers_and_a_reopened_search_have_one_kernel(tmp_path):
     finish(oracle, trial, bowl(trial.hyperparameters.values))
     finish(oracle, late, bowl(late.hyperparameters.values))
     again = oracle_in(tmp_path, "bayesian", plane(), **options)
-    done = [[each for each in one.trials.values() if each.score is not None] for one in (oracle, again)]
-    kernels = [one._kernels(51, trials)[0] for one, trials in zip((oracle, again), done)]
+    told = [one.told() for one in (oracle, again)]
+    kernels = [one._kernels(51, each.trials, each.losses)[0] for one, each in zip((oracle, again), told)]
     np.testing.assert_array_equal(kernels[0].lengths, kernels[1].lengths)
 
 

@@ -6,7 +6,7 @@ import time
 import keras_tuner
 import numpy as np
 import pytest
-from driven_oracles import bowl, finish, mixed, oracle_in, plane, run_with_kills, search
+from driven_oracles import bowl, finish, mixed, oracle_in, plane, run_with_kills, search, volume
 
 import tfkit
 from tfkit_searchers.encoding import Encoding
@@ -127,16 +127,6 @@ def front_of(trials):
         for each, (loss, size) in vectors.items()
         if not any(a <= loss and b >= size and (a, b) != (loss, size) for a, b in vectors.values())
     ]
-
-
-def volume(points, corner):
-    """The area that points dominate up to a corner, both coordinates to be small."""
-    found, height = 0.0, corner[1]
-    for x, y in sorted(points):
-        if x < corner[0] and y < height:
-            found += (corner[0] - x) * (height - y)
-            height = y
-    return found
 
 
 def test_pareto_front_of_two_objectives(tmp_path):

@@ -130,7 +130,7 @@ def test_trials_say_what_they_cannot_do(tmp_path):
         oracle.update_trial("9", {"val_loss": 1.0})
 
 
-def test_several_objectives_are_summed_as_kerastuner_does(tmp_path):
+def test_of_several_objectives_the_first_is_the_score(tmp_path):
     objective = ["val_loss", keras_tuner.Objective("val_accuracy", "max")]
     oracle = oracle_in(tmp_path, hyperparameters=mixed(), objective=objective)
     for loss, accuracy in ((0.5, 0.5), (0.25, 0.75), (0.25, 0.5)):
@@ -138,8 +138,9 @@ def test_several_objectives_are_summed_as_kerastuner_does(tmp_path):
         oracle.update_trial(trial.trial_id, {"val_loss": loss, "val_accuracy": accuracy})
         trial.status = "COMPLETED"
         oracle.end_trial(trial)
-    assert [trial.score for trial in oracle.trials.values()] == [0.0, -0.5, -0.25]
+    assert [trial.score for trial in oracle.trials.values()] == [0.5, 0.25, 0.25]
     assert oracle.get_best_trials()[0].trial_id == "0001"
+    assert [trial.trial_id for trial in oracle.pareto_front()] == ["0001"]
 
 
 @pytest.mark.parametrize("make", [GridSearch, RandomSearch])

@@ -1,0 +1,92 @@
+"""Backup: a fit that was killed goes on with the epoch it was in."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from tfkit.attach.state import learning_rate, load_state, save_state
+from tfkit.models import require_built, require_compiled
+from tfkit.progress import say
+
+
+class Backup(keras.callbacks.Callback):
+    """Keeps the state of a training after each epoch, and goes on from it when the same fit is called again.
+
+    Kept are all variables of the model and of its optimizer, those of dropout's random numbers too, in one file that
+    is there whole or not at all; Keras's `BackupAndRestore` writes weights and epoch one after the other, leaves the
+    random numbers out, and lets workers write over each other. The epoch that was interrupted begins again. A fit that
+    ends removes its backup.
+
+    The order of the rows and what other callbacks have counted (such as the patience of early-stopping) are not
+    kept: with `shuffle=False`, or a dataset whose order does not depend on how often it was gone through, the resumed
+    fit ends with the weights of an uninterrupted one.
+
+    Args:
+        directory: Where the backup goes, in a folder of each worker.
+
+    Raises:
+        ModelError: When the fit begins: the model is not built or compiled, or has other shapes than the backup.
+
+    Example:
+        >>> import tempfile, numpy as np
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> _ = model.fit(np.ones((4, 1)), np.ones((4, 1)), verbose=0, callbacks=[Backup(directory=folder)])
+        >>> list(folder.iterdir())
+        []
+    """
+
+    def __init__(self, *, directory: str | Path) -> None:
+        super().__init__()
+        self.directory = Path(directory)
+        self._rate: float | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where this worker's backup is."""
+        return self.directory / worker_name()
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        model = require_built(require_compiled(self.model))
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        self._rate = learning_rate(model)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        epochs, path = self._newest()
+        if path is not None:
+            load_state(model, path)
+            model._initial_epoch = epochs  # as Keras's BackupAndRestore does
+            say(f"backup: goes on after epoch {epochs}, from {path}")
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        _, before = self._newest()
+        path = self.folder / f"{epoch + 1}.npz"
+        save_state(self.model, path, self._rate)
+        if before not in (None, path):
+            before.unlink()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        shutil.rmtree(self.folder)
+
+    def _newest(self) -> tuple[int, Path | None]:
+        found = {int(path.stem): path for path in self.folder.glob("*.npz") if path.stem.isdigit()}
+        epochs = max(found, default=0)
+        return epochs, found.get(epochs)
+
+
+def worker_name() -> str:
+    """A name for this process among the workers of a cluster, by TF_CONFIG; "worker-0" where there is one alone.
+
+    Example:
+        >>> worker_name()
+        'worker-0'
+    """
+    task = json.loads(os.environ.get("TF_CONFIG") or "{}").get("task", {})
+    return f"{task.get('type', 'worker')}-{task.get('index', 0)}"

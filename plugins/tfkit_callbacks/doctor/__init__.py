@@ -1,0 +1,1 @@
+"""Reads a training while it runs, and says what is wrong with it."""

@@ -1,0 +1,64 @@
+"""Any metric of tfkit on validation data, in the logs of each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+
+import tfkit
+from tfkit import Data, ParameterError
+from tfkit.attach.guard import running_callbacks
+
+
+class ValidationMetrics(keras.callbacks.Callback):
+    """Adds `val_<name>` to the logs at the end of each epoch, exact over the whole validation part.
+
+    It comes before all other callbacks, wherever it stands in the list, so that early stopping and logs see what it
+    adds.
+
+    Args:
+        data: A Data, whose validation part is taken, or `(x, y)` or `(x, y, sample_weight)`.
+        metrics: Names, or `(name, params)`, of metric plugins.
+        frequency: Epochs from one time to the next; the last epoch of a fit always has them.
+
+    Raises:
+        ParameterError: The Data has no validation part, or, at the end of the first epoch, a metric has a value per
+            class.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, "sigmoid")])
+        >>> model.compile("sgd", "binary_crossentropy")
+        >>> x, y = np.ones((4, 1)), np.array([0, 1, 1, 1])
+        >>> added = ValidationMetrics(data=(x, y), metrics=["roc-auc"])
+        >>> history = model.fit(x, y, epochs=2, verbose=0, callbacks=[added])
+        >>> history.history["val_roc-auc"]
+        [0.5, 0.5]
+    """
+
+    def __init__(self, *, data: Any, metrics: Sequence[Any], frequency: int = 1) -> None:
+        super().__init__()
+        if isinstance(data, Data) and data.validation is None:
+            raise ParameterError("callback 'validation-metrics' needs a Data with a validation part, or (x, y)")
+        self.data = data.arrays("validation") if isinstance(data, Data) else Data(data).arrays("train")
+        self.metrics = list(metrics)
+        self.frequency = frequency
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        running = running_callbacks()
+        if running is not None:  # a new list: Keras is going through the old one
+            running.callbacks = [self, *(each for each in running.callbacks if each is not self)]
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        is_last = epoch + 1 == self.params.get("epochs")
+        if logs is None or ((epoch + 1) % self.frequency and not is_last):
+            return
+        for name, value in tfkit.evaluate(self.model, self.data, self.metrics).items():
+            if np.ndim(value):
+                raise ParameterError(
+                    f"callback 'validation-metrics' takes metrics of one number; {name!r} has a value per class: "
+                    "give it an average"
+                )
+            logs[f"val_{name}"] = float(value)

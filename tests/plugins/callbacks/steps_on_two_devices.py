@@ -1,0 +1,50 @@
+"""What test_two_devices.py runs in a process of its own, which has two logical CPU devices."""
+
+import sys
+
+import keras
+import numpy as np
+import tensorflow as tf
+from small_fits import X, Y, assert_same, fitted, made, small_model
+
+import tfkit
+
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+WAYS = {
+    "micro-batches": lambda: [made("micro-batches", steps=3)],
+    "sam": lambda: [made("sam", rho=0.1)],
+    "ema": lambda: [made("average-weights", kind="ema", decay=0.5)],
+    "swa": lambda: [made("average-weights", kind="swa", start_epoch=0)],
+    "plateau": lambda: [
+        made("reduce-lr-on-plateau", monitor="loss", patience=0, min_delta=99.0),
+        tfkit.callback("schedule", "cosine", initial=0.1, steps=10),
+    ],
+}
+
+
+def two():
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+def batch_size(**built):
+    model = small_model(**built)
+    schedule = tfkit.create("schedule", "batch-size", initial=10, factor=2.0, maximum=50)
+    history = model.fit(**schedule.fit_arguments((X, Y), 4, seed=1), verbose=0).history
+    return np.concatenate([each.ravel() for each in model.get_weights()]), history
+
+
+def main(names):
+    for name in names:
+        callbacks = WAYS[name]
+        # Batches of 10 rows are the same on both: Keras weighs a replica's mean by nothing.
+        assert_same(fitted(*callbacks(), batch_size=10, strategy=two()), fitted(*callbacks(), batch_size=10), atol=1e-5)
+        print(name)
+    assert_same(batch_size(strategy=two()), batch_size(), atol=1e-5)
+    print("batch-size")
+
+
+if __name__ == "__main__":
+    keras.utils.set_random_seed(0)
+    main(sys.argv[1:])

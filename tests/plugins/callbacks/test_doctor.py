@@ -1,0 +1,208 @@
+"""The doctor names the fault that a training was made to have, first, and finds nothing in a healthy one."""
+
+import time
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfkit
+from tfkit_callbacks.doctor import callback as doctor_callback
+from tfkit_callbacks.doctor.faults import diagnose
+from tfkit_callbacks.doctor.observed import Observed
+
+
+def rows(count=600, features=8, seed=0):
+    x = np.random.default_rng(seed).normal(size=(count, features)).astype("float32")
+    return x, (x[:, 0] * x[:, 1] + x[:, 2] > 0).astype("int64")
+
+
+def network(units=32, activation="relu", rate=0.01, outputs=2, **dense):
+    keras.utils.set_random_seed(0)
+    layers = [keras.layers.Dense(units, activation, name="hidden", **dense), keras.layers.Dense(outputs, "softmax")]
+    model = keras.Sequential([keras.Input((8,)), *layers])
+    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def findings(model, *data, **fit):
+    doctor = tfkit.create("callback", "doctor")
+    model.fit(*data, verbose=0, callbacks=[doctor], **fit)
+    return doctor.findings
+
+
+def overfitting():
+    x, _ = rows(80)
+    y = np.random.default_rng(1).integers(0, 2, 80)
+    return findings(network(256), x[:50], y[:50], epochs=60, validation_data=(x[50:], y[50:]))
+
+
+def underfitting():
+    x, y = rows()
+    return findings(network(rate=1e-6), x, y, epochs=5, validation_data=(x, y))
+
+
+def underfitting_linear():
+    x, _ = rows()
+    y = (x[:, 0] * x[:, 1] > 0).astype("int64")
+    return findings(network(2, "linear"), x, y, epochs=10, validation_data=(x, y))
+
+
+def divergence():
+    x, y = rows()
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(2.0), "mse")
+    return findings(model, x, y.astype("float32"), epochs=5)
+
+
+def divergence_slow():
+    x, y = rows()
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.55), "mse")
+    return findings(model, 2 * x, y.astype("float32"), epochs=4, batch_size=600)
+
+
+def dead_units():
+    x, y = rows()
+    dead = keras.initializers.Constant(-20.0)
+    return findings(network(bias_initializer=dead), x, y, epochs=5, validation_data=(x, y))
+
+
+def imbalance():
+    x, y = rows(2000)
+    kept = np.flatnonzero((y == 0) | (np.arange(2000) % 20 == 0))
+    return findings(network(4, rate=3e-3), x[kept], y[kept], epochs=4)
+
+
+def input_bound():
+    x, y = rows()
+
+    def batches():
+        for start in range(0, 600, 50):
+            time.sleep(0.02)
+            yield x[start : start + 50], y[start : start + 50]
+
+    return findings(network(), batches(), epochs=1, steps_per_epoch=12, shuffle=False)
+
+
+def input_bound_by_a_map():
+    slow = tf.data.Dataset.from_tensor_slices(rows(200)).batch(20)
+    slow = slow.map(lambda x, y: (tf.py_function(lambda each: time.sleep(0.01) or each, [x], tf.float32), y))
+    slow = slow.map(lambda x, y: (tf.ensure_shape(x, (None, 8)), y))
+    return findings(network(), slow, epochs=3, shuffle=False)
+
+
+CASES = (
+    (overfitting, "overfitting"),
+    (underfitting, "underfitting"),
+    (underfitting_linear, "underfitting"),
+    (divergence, "divergence"),
+    (divergence_slow, "divergence"),
+    (dead_units, "dead-units"),
+    (imbalance, "imbalance"),
+    (input_bound, "input-bound"),
+    (input_bound_by_a_map, "input-bound"),
+)
+
+
+@pytest.mark.parametrize(("made", "fault"), CASES, ids=[made.__name__ for made, _ in CASES])
+def test_a_planted_fault_is_named_first(made, fault):
+    found = made()
+    assert found, "nothing was found"
+    assert found[0].fault == fault, found
+    assert found[0].evidence
+    assert found[0].advice
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_a_healthy_training_has_none_and_is_left_as_it_was(eager):
+    x, y = rows(3000)
+    model, alone = network(), network()
+    for each in (model, alone):
+        each.run_eagerly = eager
+    epochs = 2 if eager else 15
+    found = findings(model, x[:2500], y[:2500], epochs=epochs, batch_size=100, shuffle=False,
+                     validation_data=(x[2500:], y[2500:]))  # fmt: skip
+    alone.fit(x[:2500], y[:2500], epochs=epochs, batch_size=100, shuffle=False, verbose=0)
+    for one, other in zip(model.get_weights(), alone.get_weights()):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    assert "call" not in vars(model.get_layer("hidden"))
+    assert eager or found == []
+
+
+def test_a_healthy_regression_has_none():
+    x, _ = rows(1000)
+    y = x @ np.arange(8.0)[:, None]
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(32, "relu"), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(0.01), "mse")
+    assert findings(model, x[:800], y[:800], epochs=20, validation_data=(x[800:], y[800:])) == []
+
+
+def test_counts_are_those_of_the_last_epoch():
+    x, y = rows(90)
+    model = network()
+    doctor = tfkit.create("callback", "doctor")
+    seen = {}
+
+    class Look(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            watch = doctor._watch
+            seen["classes"], seen["hits"] = watch.classes.numpy()
+            seen["alive"] = watch.alive["hidden"].numpy()
+            seen["accuracy"] = logs["accuracy"]
+
+    model.optimizer.learning_rate = 0.0
+    model.fit(x, y, epochs=2, verbose=0, callbacks=[doctor, Look()])
+    np.testing.assert_array_equal(seen["classes"], np.bincount(y, minlength=2))
+    assert seen["hits"].sum() / 90 == pytest.approx(seen["accuracy"])
+    hidden = keras.Model(model.inputs, model.get_layer("hidden").output).predict(x, verbose=0)
+    np.testing.assert_array_equal(seen["alive"], (hidden > 0).sum(axis=0))
+
+
+@pytest.mark.parametrize("loss", ["categorical_crossentropy", "binary_crossentropy"])
+def test_other_forms_of_labels_are_counted_too(loss):
+    x, y = rows(300)
+    y[20:] = 0
+    outputs, given = (1, y[:, None]) if loss.startswith("binary") else (2, np.eye(2)[y])
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(outputs, "sigmoid" if outputs == 1 else "softmax")])
+    model.compile(keras.optimizers.Adam(0.02), loss)
+    (found, *_) = findings(model, x, given, epochs=20)
+    assert found.fault == "imbalance"
+    assert f"class 1 has {y.mean():.1%} of the rows" in found.evidence
+
+
+def test_memory_that_is_taken_is_told(monkeypatch):
+    monkeypatch.setattr(doctor_callback, "memory", lambda: (950 * 2**20, 1000 * 2**20))
+    x, y = rows(1000)
+    found = findings(network(), x, y, epochs=15)
+    assert [each.fault for each in found] == ["memory-bound"]
+    assert "950 of 1000 MiB" in found[0].evidence
+
+
+def test_a_fit_that_fails_leaves_nothing_on_the_model():
+    model = network()
+
+    class Fail(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*rows(), verbose=0, callbacks=[tfkit.create("callback", "doctor"), Fail()])
+    assert "call" not in vars(model.get_layer("hidden"))
+    assert "train_step" not in vars(model)
+
+
+@pytest.mark.parametrize(
+    ("curves", "faults"),
+    [
+        ({"loss": [1.0, 0.5, 0.2, 0.1, 0.05], "val_loss": [1.0, 0.8, 0.9, 1.2, 1.5]}, ["overfitting"]),
+        ({"loss": [1.0, 0.5, 0.3, 0.25, 0.24], "val_loss": [1.0, 0.6, 0.4, 0.35, 0.36]}, []),
+        ({"loss": [1.0, float("nan")], "val_loss": [1.0, float("nan")]}, ["divergence"]),
+        ({"loss": [1.0, 0.2, 5.0]}, ["divergence"]),
+        ({}, []),
+    ],
+)
+def test_curves_alone_tell_some(curves, faults):
+    assert [each.fault for each in diagnose(Observed(curves))] == faults
+    assert [each.fault for each in tfkit.create("callback", "doctor").diagnose(curves)] == faults
