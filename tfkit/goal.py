@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
 from tfkit.errors import ParameterError
@@ -66,7 +67,7 @@ def constraints_of(given: Any) -> tuple[Constraint, ...]:
 
 def _constraint(name: Any, bound: Any) -> Constraint:
     sign, number = bound if isinstance(bound, (tuple, list)) and len(bound) == 2 else ("<=", bound)
-    is_number = isinstance(number, (int, float)) and not isinstance(number, bool) and math.isfinite(number)
+    is_number = isinstance(number, Real) and not isinstance(number, bool) and math.isfinite(number)
     if not (isinstance(name, str) and name) or sign not in ("<=", ">=") or not is_number:
         raise ParameterError(
             f"the constraint on {name!r} must be a finite number, the most, or ('<=', number) or ('>=', number); "

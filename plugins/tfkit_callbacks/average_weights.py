@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -108,6 +110,18 @@ class AverageWeights(Attached):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._add_epoch()
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The model with the average in the place of its weights, where there is one yet; for the block alone."""
+        self._add_epoch()
+        if self._last is None and self._average is not None and self._average.exists():
+            self._last = [keras.ops.copy(each.value) for each in self._average.weights]
+            self._average.give()
+        try:
+            yield
+        finally:
+            self._put_back()
 
     def _step(self, step: Any, data: Any) -> Any:
         # Where gradients are accumulated, or a loss scale was too large, a batch makes no update.

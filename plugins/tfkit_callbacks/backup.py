@@ -65,6 +65,9 @@ class Backup(keras.callbacks.Callback):
             model._initial_epoch = epochs  # as Keras's BackupAndRestore does
             say(f"backup: goes on after epoch {epochs}, from {path}")
 
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self.model._initial_epoch = None  # fit has read it; the next one is to begin where it is told to
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         _, before = self._newest()
         path = self.folder / f"{epoch + 1}.npz"
@@ -73,6 +76,7 @@ class Backup(keras.callbacks.Callback):
             before.unlink()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self.model._initial_epoch = None
         shutil.rmtree(self.folder)
 
     def _newest(self) -> tuple[int, Path | None]:

@@ -80,10 +80,15 @@ class EarlyStopping(keras.callbacks.EarlyStopping):
         return self._watched.value(logs)
 
     def _set_monitor_op(self) -> None:
+        mode = self.mode
+        if mode == "auto":
+            self.mode = self._watched.told_direction() or mode
         try:
             super()._set_monitor_op()
         except ValueError:
             raise self._watched.unknown_direction() from None
+        finally:
+            self.mode = mode
 
     def _count_unusable(self, epoch: int) -> None:
         self.wait += 1

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from tfkit.attach.guard import running_callbacks
 from tfkit.errors import ParameterError
 
 
@@ -47,6 +48,14 @@ class Monitor:
         hint = "" if any(name.startswith("val_") for name in logs) else "; for val_… pass validation_data to fit"
         raise ParameterError(f"{self.owner} cannot watch {self.name!r}: the logs have {', '.join(logs)}{hint}")
 
+    def told_direction(self) -> str | None:
+        """The direction that another callback of the fit tells, which adds the quantity to the logs."""
+        running = running_callbacks()
+        told = (
+            each.direction(self.name) for each in (running.callbacks if running else ()) if hasattr(each, "direction")
+        )
+        return next((each for each in told if each is not None), None)
+
     def unknown_direction(self) -> ParameterError:
         """The error to raise where mode="auto" cannot tell."""
         return ParameterError(
@@ -61,6 +70,9 @@ class Monitor:
         """
         if mode != "auto":
             return mode == "max"
+        told = self.told_direction()
+        if told is not None:
+            return told == "max"
         keras_own = keras.callbacks.EarlyStopping(self.name, mode=mode)
         keras_own.set_model(model)
         try:

@@ -7,6 +7,7 @@ import time
 from typing import Any
 
 import keras
+import numpy as np
 
 from tfkit.attach.attached import Attached
 from tfkit.progress import say, task
@@ -41,7 +42,8 @@ class Progress(Attached):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         seconds = time.perf_counter() - self._begun
-        figures = "  ".join(f"{name} {float(value):.4g}" for name, value in (logs or {}).items())
+        single = {name: value for name, value in (logs or {}).items() if np.ndim(value) == 0}
+        figures = "  ".join(f"{name} {float(value):.4g}" for name, value in single.items())
         rate = f"{self._batches / max(seconds, 1e-9):.3g} batches/s"
         say(f"epoch {epoch + 1}/{self.params.get('epochs', 1)}  {figures}  {seconds:.1f} s  {rate}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,12 +18,12 @@ class ValidationMetrics(keras.callbacks.Callback):
     """Adds `val_<name>` to the logs at the end of each epoch, exact over the whole validation part.
 
     It comes before all other callbacks, wherever it stands in the list, so that early stopping and logs see what it
-    adds.
+    adds. Beside average-weights it measures the average, as the fit's own validation does.
 
     Args:
         data: A Data, whose validation part is taken, or `(x, y)` or `(x, y, sample_weight)`.
         metrics: Names, or `(name, params)`, of metric plugins.
-        frequency: Epochs from one time to the next; the last epoch of a fit always has them.
+        frequency: Epochs from one time to the next; the first and the last epoch of a fit always have them.
 
     Raises:
         ParameterError: The Data has no validation part, or, at the end of the first epoch, a metric has a value per
@@ -45,20 +46,39 @@ class ValidationMetrics(keras.callbacks.Callback):
         self.data = data.arrays("validation") if isinstance(data, Data) else Data(data).arrays("train")
         self.metrics = list(metrics)
         self.frequency = frequency
+        self._is_first = True
+
+    def direction(self, name: str) -> str | None:
+        """Whether "max" or "min" of a name in the logs is better; None where it is not of this callback."""
+        for each in self.metrics:
+            plugin, params = (each, {}) if isinstance(each, str) else each
+            if name == f"val_{params.get('name') or plugin}":
+                return "min" if tfkit.create("metric", plugin, **params)._direction == "down" else "max"
+        return None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        self._is_first = True
         running = running_callbacks()
         if running is not None:  # a new list: Keras is going through the old one
             running.callbacks = [self, *(each for each in running.callbacks if each is not self)]
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         is_last = epoch + 1 == self.params.get("epochs")
-        if logs is None or ((epoch + 1) % self.frequency and not is_last):
+        if logs is None or ((epoch + 1) % self.frequency and not is_last and not self._is_first):
             return
-        for name, value in tfkit.evaluate(self.model, self.data, self.metrics).items():
+        self._is_first = False
+        for name, value in self._measured().items():
             if np.ndim(value):
                 raise ParameterError(
                     f"callback 'validation-metrics' takes metrics of one number; {name!r} has a value per class: "
                     "give it an average"
                 )
             logs[f"val_{name}"] = float(value)
+
+    def _measured(self) -> dict[str, Any]:
+        running = running_callbacks()
+        with contextlib.ExitStack() as stack:
+            for each in running.callbacks if running is not None else ():
+                if hasattr(each, "averaged"):
+                    stack.enter_context(each.averaged())
+            return tfkit.evaluate(self.model, self.data, self.metrics)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -63,11 +63,12 @@ class ModelledOracle(DurableOracle):
                 self._reports[trial.trial_id] = records.figures(trial)
         reports = [self._reports[trial.trial_id] for trial in known]
         violations = np.array([self.goal.violation(each) for each in reports], float)
-        scored = np.array([self.goal.is_scored(each) for each in reports], bool)
+        scored = np.array([self._is_scored(*each) for each in zip(known, reports)], bool)
         own = np.array([trial.trial_id in self.trials for trial in known], bool)
         if self.goal.constraints and (scored.sum() < LEAST or not (violations == 0).any()):
-            return Told(known, np.minimum(violations, _FAR)[:, None], violations, own)
-        losses = [self.goal.losses(each) for each, is_scored in zip(reports, scored) if is_scored]
+            violations = np.minimum(self._feared(violations, scored, reports), _FAR)
+            return Told(known, violations[:, None], violations, own)
+        losses = [self.losses(*each) for each, is_scored in zip(zip(known, reports), scored) if is_scored]
         trials = [trial for trial, is_scored in zip(known, scored) if is_scored]
         shaped = np.array(losses, float).reshape(len(losses), len(self.goal.objectives))
         return Told(trials, shaped, violations[scored], own[scored])
@@ -122,6 +123,18 @@ class ModelledOracle(DurableOracle):
             yield from map(self.encoding().values, promising)
         for _ in range(_DRAWS):
             yield space.drawn(parameters, generator)
+
+    def _is_scored(self, trial: Trial, reported: Mapping[str, float]) -> bool:
+        return (self.is_scored_alone and trial.score is not None) or self.goal.is_scored(reported)
+
+    def _feared(self, violations: np.ndarray, scored: np.ndarray, reports: Sequence[Mapping[str, float]]) -> np.ndarray:
+        """Violations, those of trials that were not worth training no less than they may be.
+
+        Of these some bounded figures are not known: they count as the worst trial that was trained.
+        """
+        names = {each.name for each in self.goal.constraints}
+        lacking = ~scored & np.array([not names <= each.keys() for each in reports], bool)
+        return violations + np.where(lacking, violations[scored].max(initial=0.0), 0.0)
 
     def _limit(self, number: int, constraint: Constraint) -> Limit:
         reported = [

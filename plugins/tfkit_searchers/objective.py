@@ -50,7 +50,8 @@ def directed(objective: Any) -> Any:
 
     Args:
         objective: A name as Keras logs it or of a figure such as "bytes", a `keras_tuner.Objective`, a name with "min"
-            or "max", a list of these, or None for the single float that a trial returns, minimized.
+            or "max", a list of these, KerasTuner's own of several, or None for the single float that a trial returns,
+            minimized.
 
     Raises:
         ParameterError: The direction of a name is not known, or one comes twice.
@@ -63,6 +64,8 @@ def directed(objective: Any) -> Any:
         return keras_tuner.Objective(*objective)
     if isinstance(objective, (list, tuple)):
         return _several([directed(each) for each in objective])
+    if hasattr(objective, "objectives"):
+        return _several(list(objective.objectives))
     if not isinstance(objective, str):
         return objective
     direction = direction_of(objective)

@@ -49,10 +49,11 @@ class DurableOracle(StoredOracle):
 
     Attributes:
         goal: The objectives and constraints.
+        is_informed: Whether it was told of an earlier search.
 
     Raises:
         ParameterError: The direction of the objective is not known, a bound is of another form, or the searcher
-            takes no constraints or one objective alone.
+            takes no constraints.
         SearchError: From any method: the database cannot be used, or is of another search.
     """
 
@@ -119,12 +120,18 @@ class DurableOracle(StoredOracle):
 
         Raises:
             ParameterError: The searcher trains trials further and plans them all.
+            SearchError: There are trials already.
         """
         with self._lock:
             self._open()
             self._check_open_plan("warm_start")
-            if self._is_informed:
+            if self.is_informed:
                 return None
+            if self.trials:
+                raise SearchError(
+                    "this search has begun without what an earlier one knows: leave out warm_start, or search in "
+                    "another directory"
+                )
             taken = list(fitting(self.hyperparameters.space, self.goal, results))
             if self.learns:
                 self._store_earlier(taken)
@@ -222,9 +229,30 @@ class DurableOracle(StoredOracle):
         """How far a completed trial exceeds the bounds, as shares of them, in sum; 0 where it keeps to them."""
         if not self.goal.constraints:
             return 0.0
-        if trial.trial_id not in self._violations:
-            self._violations[trial.trial_id] = self.goal.violation(records.figures(trial))
-        return self._violations[trial.trial_id]
+        if trial.trial_id in self._violations:
+            return self._violations[trial.trial_id]
+        found = self.goal.violation(records.figures(trial))
+        if trial.status == TrialStatus.COMPLETED:  # until then there may be more to come
+            self._violations[trial.trial_id] = found
+        return found
+
+    def losses(self, trial: Trial, reported: Mapping[str, float]) -> tuple[float, ...]:
+        """A completed trial's value for each objective, low where it is good.
+
+        Of one objective without bounds it is the score, which a `score_trial` of one's own may have set.
+
+        Args:
+            trial: The trial.
+            reported: What it has reported at its best step.
+        """
+        if self.is_scored_alone and trial.score is not None:
+            return (-trial.score if self.objective.direction == "max" else trial.score,)
+        return self.goal.losses(reported)
+
+    @property
+    def is_scored_alone(self) -> bool:
+        """Whether the score says all that there is to say of a trial: there is one objective, and no bound."""
+        return len(self.goal.objectives) == 1 and not self.goal.constraints
 
     def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
         """Completed trials, the best first: those that keep to the bounds, then those that exceed them the least.
@@ -274,11 +302,11 @@ class DurableOracle(StoredOracle):
     def _settle(self, trial: Trial) -> None:
         """Decides what becomes of a trial whose run has ended."""
         if trial.status == TrialStatus.COMPLETED:
-            self.score_trial(trial)
-            excluded = records.excluded(trial, self.goal) if trial.score is None else None
+            excluded = records.excluded(trial, self.goal)
             if excluded is not None:
-                trial.best_step = excluded
+                trial.score, trial.best_step = None, excluded
                 return
+            self.score_trial(trial)
             if trial.score is None or not math.isfinite(trial.score):
                 trial.status = TrialStatus.INVALID
                 trial.message = f"{told(self.objective)}: no step has a finite value"
@@ -292,7 +320,10 @@ class DurableOracle(StoredOracle):
             return
         missing = [name for name in self.goal.names if name not in figures]
         if missing:
-            raise ValueError(f"Objective value missing: {', '.join(missing)}; there are: {', '.join(figures)}")
+            raise ValueError(
+                f"Objective value missing in metrics reported to the Oracle: {', '.join(missing)}; "
+                f"there are: {', '.join(figures)}"
+            )
 
     def _check_consecutive_failures(self) -> None:
         limit = self.max_consecutive_failed_trials

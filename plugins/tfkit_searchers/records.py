@@ -45,16 +45,15 @@ def best(trial: Trial, goal: Goal) -> tuple[float | None, float | None]:
 
 
 def excluded(trial: Trial, goal: Goal) -> float | None:
-    """The step at which a trial that was not trained has shown that it keeps to no bound; None where it was trained."""
-    for step, figures in _by_step(trial).items():
-        if is_excluded(figures, goal):
-            return step
-    return None
+    """The step at which a trial that was not trained has shown that it exceeds a bound; None where it was trained."""
+    if not goal.constraints or any(trial.metrics.exists(name) for name in _of_training(goal)):
+        return None
+    return next((step for step, figures in _by_step(trial).items() if is_excluded(figures, goal)), None)
 
 
 def is_excluded(figures: Mapping[str, float], goal: Goal) -> bool:
     """Whether what is reported exceeds a bound, and nothing was trained for it."""
-    return goal.leading[0] not in figures and goal.violation(figures) > 0
+    return not figures.keys() & _of_training(goal) and goal.violation(figures) > 0
 
 
 def figures(trial: Trial) -> dict[str, float]:
@@ -70,6 +69,11 @@ def clear(trial: Trial) -> None:
     trial.status, trial.message = TrialStatus.RUNNING, None
     trial.score, trial.best_step = None, None
     trial.metrics = type(trial.metrics)()
+
+
+def _of_training(goal: Goal) -> set[str]:
+    """What a trial reports that was trained; of a goal that asks for nothing that Keras logs, what leads."""
+    return set(goal.logged or goal.leading[:1])
 
 
 def _at(trial: Trial, metric: str, step: float) -> float | None:

@@ -25,8 +25,8 @@ FILE = "search.db"
 class StoredOracle(keras_tuner.Oracle):
     """Opens, takes over and writes the database; `DurableOracle` says what the trials go through."""
 
-    # Whether a searcher knows what to do with several objectives, and with bounds.
-    takes_several, takes_constraints = True, True
+    # Whether a searcher knows what to do with bounds.
+    takes_constraints = True
 
     def __init__(
         self,
@@ -52,21 +52,15 @@ class StoredOracle(keras_tuner.Oracle):
         )
         self.seed = seed  # KerasTuner takes 0 for none
         self.goal = Goal.of(self.objective, constraints_of(constraints))
-        self._check_goal()
+        if self.goal.constraints and not self.takes_constraints:
+            raise ParameterError(
+                f"{type(self).__name__} takes no constraints: take searcher='genetic' or searcher='bayesian'"
+            )
         self._given = self.hyperparameters.get_config()
         self._directions = records.Directions(self.objective)
         self._lock = threading.RLock()
         self._database: Database | None = None
         self._forget()
-
-    def _check_goal(self) -> None:
-        given = {"several objectives": len(self.goal.objectives) > 1, "constraints": bool(self.goal.constraints)}
-        taken = {"several objectives": self.takes_several, "constraints": self.takes_constraints}
-        wrong = [name for name, is_given in given.items() if is_given and not taken[name]]
-        if wrong:
-            raise ParameterError(
-                f"{type(self).__name__} takes no {wrong[0]}: take searcher='genetic' or searcher='bayesian'"
-            )
 
     def reload(self) -> None:
         """Reads the database; trials that were running are given again. Where there is none, nothing happens."""
@@ -148,7 +142,7 @@ class StoredOracle(keras_tuner.Oracle):
         self._set_state(Restored())
 
     def _set_earlier(self, results: Sequence[Result] | None) -> None:
-        self._is_informed = results is not None
+        self.is_informed = results is not None
         pairs = enumerate(results or ())
         self._earlier = [as_trial(number, each, self.hyperparameters.space, self._directions) for number, each in pairs]
 

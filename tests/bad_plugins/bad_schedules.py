@@ -115,3 +115,28 @@ class PythonBranch(Good):
         if tf.cast(step, tf.float32) < 5.0:
             return tf.constant(self.value, tf.float32)
         return tf.constant(self.value / 2, tf.float32)
+
+
+@registered
+class OneStepTooFew:
+    """Batch sizes whose fit leaves the last batch of an epoch out."""
+
+    def __init__(self, *, value):
+        self.value = value
+
+    def size(self, epoch):
+        return 8
+
+    def fit_arguments(self, data, epochs, shuffle=True, seed=0):
+        x, y = data
+        return {"x": x[:24], "y": y[:24], "batch_size": 8, "epochs": epochs}
+
+    def callback(self):
+        return keras.callbacks.Callback()
+
+    def get_config(self):
+        return {"value": self.value}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)

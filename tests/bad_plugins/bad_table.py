@@ -48,6 +48,7 @@ def tfkit_schedules():
     yield spec("function-of-the-step", "bad_schedules:Remembers")
     yield spec("same-in-a-graph", "bad_schedules:OtherInAGraph")
     yield spec("sets-the-rates-of-a-fit", "bad_schedules:PythonBranch")
+    yield spec("batch-sizes-of-a-fit", "bad_schedules:OneStepTooFew")
 
 
 @tfkit.hookimpl

@@ -199,3 +199,19 @@ def test_a_callback_that_is_called_by_hand_finishes_at_its_end():
     callback.on_train_begin()
     callback.on_train_end()
     assert events == ["install", "uninstall", "finish"]
+
+
+def test_an_install_that_fails_half_way_leaves_nothing():
+    class Half(Attached):
+        def install(self, model):
+            model.half = True
+            raise ValueError("half")
+
+        def uninstall(self, model):
+            del model.half
+
+    model = regression()
+    with pytest.raises(ValueError, match="half"):
+        fit(model, [Half()])
+    assert not hasattr(model, "half")
+    fit(model)

@@ -68,3 +68,11 @@ def test_bounds_as_they_are_written():
     expected = (Constraint("a", 1.0), Constraint("b", 2.0), Constraint("c", -3.0, at_least=True))
     assert constraints_of({"a": 1, "b": ("<=", 2.0), "c": [">=", -3]}) == expected
     assert constraints_of(None) == constraints_of({}) == ()
+
+
+def test_bounds_may_be_numbers_of_numpy():
+    given = {"bytes": np.int64(7), "loss": np.float32(0.5), "accuracy": (">=", np.float64(0.25))}
+    assert constraints_of(given) == constraints_of({"bytes": 7, "loss": 0.5, "accuracy": (">=", 0.25)})
+    assert all(type(each.bound) is float for each in constraints_of(given))
+    with pytest.raises(tfkit.ParameterError, match="'bytes' must be a finite number"):
+        constraints_of({"bytes": np.bool_(True)})

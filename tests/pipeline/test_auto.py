@@ -129,6 +129,7 @@ def test_no_time_at_all_gives_the_source_back(task, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_ctrl_c_keeps_what_was_found_and_the_next_call_goes_on(task, tmp_path, no_files, monkeypatch):
     model, data = task
     measure, calls = candidates.Search.measure, []
@@ -183,6 +184,7 @@ def test_an_unknown_searcher_is_told_first(task, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_longer_training_brings_an_arm_into_the_bound(task, tmp_path, no_files, monkeypatch):
     model, data = task
     shrink = next(move for move in moves.MOVES if move.compressor == "shrink")

@@ -70,3 +70,10 @@ def test_maximum_seconds_and_datasets():
 def test_bounds_of_nothing_are_refused(bound):
     with pytest.raises(tfkit.ParameterError, match=f"'{bound}' of find_batch_size must be > 0; got 0"):
         tfkit.find_batch_size(classifier(), (X, Y), **{bound: 0})
+
+
+def test_a_fit_afterwards_takes_its_steps():
+    model = classifier()
+    tfkit.find_batch_size(model, (X, Y), maximum=8)
+    model.fit(X, Y, batch_size=50, epochs=2, verbose=0)
+    assert int(model.optimizer.iterations) == 12

@@ -148,6 +148,7 @@ def test_wrong_steps_are_refused_before_anything_is_measured(task, steps, words)
         tfkit.compress(*task[:1], steps, task[1])
 
 
+@pytest.mark.nightly
 def test_a_step_has_epochs_of_its_own(toy, task):
     model, data = task
     Learner.epochs.clear()

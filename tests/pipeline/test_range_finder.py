@@ -96,3 +96,17 @@ def test_a_loss_that_only_grows_is_told():
         tfkit.find_learning_rate(model, (one, one))
     with pytest.raises(tfkit.ModelError, match="not compiled"):
         tfkit.find_learning_rate(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]), (one, one))
+
+
+def test_where_gradients_are_accumulated_the_rates_are_those_of_the_updates():
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros")])
+    model.compile(keras.optimizers.SGD(gradient_accumulation_steps=4), "mse")
+    found = tfkit.find_learning_rate(model, tfkit.Data((X, Y), batch_size=40), low=1e-3, high=1e4, steps=80)
+    np.testing.assert_allclose(found.rates[::4], 1e-3 * np.exp(np.arange(0, len(found.rates), 4) * np.log(1e7) / 79))
+    weights, summed = np.zeros((4, 1)), 0.0
+    for batch, (rate, loss) in enumerate(zip(found.rates[:40], found.losses), start=1):
+        errors = X @ weights - Y
+        assert loss == pytest.approx(np.mean(errors**2), rel=1e-3)
+        summed = summed + 2 * X.T @ errors / 40 / 4
+        if batch % 4 == 0:
+            weights, summed = weights - rate * summed, 0.0

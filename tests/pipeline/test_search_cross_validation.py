@@ -67,6 +67,7 @@ def test_what_has_no_folds_is_refused_at_once():
         searched(searcher="hyperband")
 
 
+@pytest.mark.nightly
 def test_a_trial_that_is_given_up_is_scored_over_all_folds(tmp_path):
     """Its first fold's score would not compare with the means of others."""
     rule = {"stop_early": ("asha", {"reduction_factor": 2})}

@@ -2,20 +2,27 @@
 
 import json
 import re
+import shutil
+from types import SimpleNamespace
 
 import keras
+import keras_tuner
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from keras_tuner.engine.trial import Trial
 from search_models import cheap, cheap_search, make_data
 
 import tfkit
 from tfkit.cli import tfkit as command_line
 from tfkit.errors import ConversionError
 from tfkit.formats import conversion
+from tfkit.goal import Goal, constraints_of
+from tfkit.pipeline import chief, stages
 from tfkit.pipeline.run import check_plugins
 from tfkit.pipeline.search_folder import open_search
 from tfkit.pipeline.search_report import write_search_report
+from tfkit.pipeline.search_result import TrialResult, unmet, why_none
 
 
 def sized(hp):
@@ -172,10 +179,13 @@ def test_folds_are_measured_once_and_bounds_hold_for_their_mean():
         ({"objective": ["bytes", "flops"]}, "bytes, flops says nothing of how good a model is: search for a metric"),
         ({"objective": ["val_loss", "val_nothing"]}, "whether the objective 'val_nothing' is to be large or small"),
         ({"objective": ["val_loss", ("val_nothing", "min")]}, "no metric of the model is called 'val_nothing'"),
-        ({"constraints": {"val_nothing": 1}}, "no metric of the model is called 'val_nothing'"),
+        (
+            {"constraints": {"val_nothing": 1}},
+            "is called 'val_nothing'.*; of the model itself: parameters, flops, bytes",
+        ),
         ({"constraints": {"bytes": "small"}}, "the constraint on 'bytes' must be a finite number"),
         ({"constraints": ["bytes"]}, "a dict of bounds by name"),
-        ({"objective": ["val_loss", "bytes"], "searcher": "hyperband"}, "takes no several objectives"),
+        ({"constraints": {"bytes": 1}, "searcher": "hyperband"}, "takes no constraints"),
         ({"objective": ["val_loss", "bytes"], "stop_early": "asha"}, "watches one objective of val_loss, bytes"),
         ({"warm_start": 3}, "the directory or the result of an earlier search; got 3"),
     ],
@@ -205,15 +215,93 @@ def test_a_warm_start_by_directory_and_by_result_are_the_same(tmp_path, capsys):
     [
         ({"workers": 0}, tfkit.ParameterError, "'workers' of search must be an int > 0"),
         ({"constraints": {"bytes": None}}, tfkit.ParameterError, "the constraint on 'bytes'"),
-        ({"objective": ["val_loss", "bytes"], "searcher": "population"}, tfkit.ParameterError, "no several objectives"),
+        ({"constraints": {"bytes": 1}, "searcher": "population"}, tfkit.ParameterError, "takes no constraints"),
+        ({"searcher": "hyperband", "cross_validation": 3}, tfkit.ParameterError, "does not go with cross_validation"),
+        ({"searcher": "population", "stop_early": "asha"}, tfkit.ParameterError, "does not go with stop_early"),
+        ({"searcher": "hyperband", "warm_start": "a"}, tfkit.ParameterError, "does not go with warm_start"),
+        ({"objective": ["val_loss", "bytes"], "stop_early": "asha"}, tfkit.ParameterError, "watches one objective"),
         ({"objective": "val_nothing"}, tfkit.ParameterError, "is to be large or small is not known"),
-        ({"warm_start": "nowhere"}, tfkit.RunError, "there is no folder nowhere"),
     ],
 )
 def test_a_recipes_section_is_checked_before_anything_runs(section, error, told):
     recipe = tfkit.Recipe("toy", data=make_data, model=cheap, search={"objective": "val_loss", **section})
     with pytest.raises(error, match=told):
         check_plugins(recipe)
+
+
+def test_a_warm_search_goes_on_without_the_earlier_one(tmp_path, capsys):
+    earlier, other, folder = (tmp_path / name for name in ("earlier", "other", "search"))
+    cheap_search(trials=3, searcher="random", seed=5, directory=earlier)
+    whole = cheap_search(trials=2, directory=tmp_path / "whole", warm_start=earlier)
+    cheap_search(trials=1, directory=folder, warm_start=earlier)
+    shutil.rmtree(earlier)
+    recipe = tfkit.Recipe("toy", data=make_data, model=cheap, search={"objective": "val_loss", "warm_start": earlier})
+    check_plugins(recipe)
+    capsys.readouterr()
+    assert cheap_search(trials=2, directory=folder, warm_start=earlier).trials == whole.trials
+    assert "goes by" not in capsys.readouterr().err
+    assert cheap_search(trials=2, directory=folder, warm_start=other).trials == whole.trials
+    told = f"search: goes by the earlier search in {earlier}, with which it began; that in {other} is not read"
+    assert told in capsys.readouterr().err
+    with pytest.raises(tfkit.ParameterError, match="warm_start is the directory of this search"):
+        cheap_search(trials=2, directory=folder, warm_start=folder)
+    cheap_search(trials=1, directory=tmp_path / "cold")
+    with pytest.raises(tfkit.SearchError, match="has begun without what an earlier one knows"):
+        cheap_search(trials=2, directory=tmp_path / "cold", warm_start=folder)
+
+
+def test_what_cannot_be_measured_fails_before_it_is_trained(monkeypatch):
+    def refuse(model):
+        raise ValueError("no graph")
+
+    monkeypatch.setattr("tfkit.pipeline.figures.flops", refuse)
+    events = []
+    result = cheap_search(trials=1, objective=["val_loss", "flops"], progress=events.append)
+    assert result.trials[0].error.strip().endswith("the model cannot be measured: ValueError: no graph")
+    assert [each["event"] for each in events] == ["begin", "end"]
+
+
+def trial_of(status, score=None, violation=0.0, error=None):
+    return TrialResult("0000", {}, score, status, {}, {}, error, violation)
+
+
+def test_why_no_trial_has_a_score():
+    goal = Goal((("val_loss", "min"),), constraints_of({"parameters": 1}))
+    excluded, failed = trial_of("COMPLETED", violation=2.0), trial_of("FAILED", error="Traceback\nValueError: bad")
+    assert why_none([excluded, excluded], goal) == "none keeps to parameters <= 1, so that none was trained"
+    assert why_none([excluded, trial_of("RUNNING")], goal) == why_none([excluded], goal)
+    assert why_none([failed, excluded], goal) == "ValueError: bad"
+    assert why_none([trial_of("RUNNING")], goal) == ""
+    assert unmet([excluded, failed], goal) == "parameters <= 1"
+    assert [unmet(each, goal) for each in ([], [failed], [excluded, trial_of("COMPLETED", 1.0)])] == [""] * 3
+
+
+def test_a_folder_tells_why_none_has_a_score(tmp_path):
+    cheap_search(sized, trials=2, directory=tmp_path, constraints={"parameters": 1})
+    with pytest.raises(tfkit.SearchError, match=r"none of the 2 trials .* none keeps to parameters <= 1"):
+        _ = open_search(tmp_path).best
+
+
+def test_a_stage_tells_which_trials_are_feasible(two, monkeypatch):
+    saved = {}
+    section = tfkit.Recipe("toy", data=make_data, model=sized, search={}).search
+    context = SimpleNamespace(
+        recipe=SimpleNamespace(search=section, model=sized, seed=0),
+        data=SimpleNamespace(without_test=make_data),
+        path=lambda name: two.directory,
+        save=lambda name, content: saved.update({name: content}),
+    )
+    monkeypatch.setattr(stages, "search", lambda *args, **options: two)
+    stages.run_search(context)
+    assert [each["feasible"] for each in saved["trials.json"]["trials"]] == [trial.feasible for trial in two.trials]
+
+
+def test_histories_are_those_of_trials_that_completed():
+    trials = {}
+    for name, status, score in (("0", "COMPLETED", 1.0), ("1", "INVALID", 1.0), ("2", "COMPLETED", None)):
+        trials[name] = Trial(keras_tuner.HyperParameters(), name, status)
+        trials[name].score = score
+    assert list(chief._histories(SimpleNamespace(trials=trials))) == ["0"]
 
 
 def test_figures_are_those_of_rows_that_are_dicts():

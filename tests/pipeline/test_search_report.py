@@ -13,7 +13,7 @@ from filled_search import fill
 
 from tfkit.pipeline.report import write_report
 from tfkit.pipeline.search_axes import Axis
-from tfkit.pipeline.search_charts import charts, front, importance_section
+from tfkit.pipeline.search_charts import charts, front, history, importance_section
 from tfkit.pipeline.search_folder import SearchFolder, open_search
 from tfkit.pipeline.search_importance import importance, main_effects, tree_effects
 from tfkit.pipeline.search_report import write_search_report
@@ -104,6 +104,26 @@ def test_every_chart_is_drawn(drawn):
     assert all(chart["svg"].startswith("<svg") for chart in drawn)
     assert "From 20 completed trials" in drawn[2]["note"]
     assert drawn[3]["svg"].count("layers") == 1
+
+
+def test_the_best_so_far_keeps_to_the_bounds_and_only_failures_are_called_so(monkeypatch):
+    monkeypatch.setattr("tfkit.pipeline.charts.as_svg", lambda figure: figure.axes[0])
+    rows = [
+        (3.0, "COMPLETED", True),
+        (1.0, "COMPLETED", False),
+        (2.0, "COMPLETED", True),
+        (None, "COMPLETED", False),
+        (None, "FAILED", False),
+    ]
+    trials = [
+        TrialResult(f"{n:04d}", {}, score, status, {}, {}, None, 0.0 if is_feasible or status == "FAILED" else 0.5)
+        for n, (score, status, is_feasible) in enumerate(rows)
+    ]
+    panel = history(SearchFolder(".", (("loss", "min"),), (), tuple(trials)))
+    drawn = {each.get_label(): each.get_offsets()[:, 0].tolist() for each in panel.collections}
+    assert drawn == {"trial": [1, 3], "infeasible": [2], "not trained": [4], "failed": [5]}
+    (line,) = panel.lines
+    assert (line.get_xdata().tolist(), line.get_ydata().tolist()) == ([1, 3], [3.0, 2.0])
 
 
 def test_few_trials_draw_less(found):

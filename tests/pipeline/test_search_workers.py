@@ -115,6 +115,7 @@ def test_worker_that_gives_no_sign_of_life_is_replaced_within_two_heartbeats(tmp
     assert 1.5 < moments[1] - moments[0] < 10  # on a machine that is busy with other things
 
 
+@pytest.mark.nightly
 def test_worker_is_not_thought_silent_while_its_parent_is_busy(tmp_path, sequential):
     """What it has said waits to be heard."""
 

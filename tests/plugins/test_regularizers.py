@@ -98,6 +98,7 @@ def test_orthogonal_of_a_single_unit_and_of_a_bias_is_nothing():
     assert float(part(kernel((5, 1)))) == float(part(kernel((5,)))) == 0
 
 
+@pytest.mark.nightly
 def test_a_fit_with_orthogonal_turns_filters_apart():
     x, y = kernel((64, 8, 8, 1)), kernel((64, 4), 1)
     made = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from typing import Any
 
@@ -39,7 +40,12 @@ class Attached(keras.callbacks.Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._remove()
         with Guard.of(self.model) as guard:
-            self.install(self.model)
+            try:
+                self.install(self.model)
+            except BaseException:
+                with contextlib.suppress(Exception):  # what is not on it yet cannot be taken off
+                    self.uninstall(self.model)
+                raise
             self._guard = guard
             guard.attached.append(self)
             guard.retrace()

@@ -10,18 +10,19 @@ from typing import Any
 import keras
 
 from tfkit.attach.attached import Attached
+from tfkit.attach.optimizers import batches_per_update
 from tfkit.attach.rates import remove_schedule, set_schedule
 
 
 class RangeTest(Attached):
-    """Rises the rate from `low` to `high` by a factor each update, until the losses run away.
+    """Rises the rate from `low` to `high` by a factor each batch, until the losses run away.
 
     For a fit of one batch an epoch, whose loss is that of the batch.
 
     Args:
         low: The first rate.
         high: The last rate.
-        steps: Updates from the first to the last.
+        steps: Batches from the first to the last.
         limit: The fit ends when the smoothed loss is as many times the least so far.
 
     Attributes:
@@ -35,23 +36,30 @@ class RangeTest(Attached):
         self.losses: list[float] = []
         self._low = low
         self._growth = math.log(high / low) / max(1, steps - 1)
+        self._rate_now = low
         self._limit = limit
 
     def install(self, model: keras.Model) -> None:
-        first = int(keras.ops.convert_to_numpy(model.optimizer.iterations))
+        self._first = int(keras.ops.convert_to_numpy(model.optimizer.iterations))
         self._smoothed = Smoothed()
         self._least = math.inf
-        set_schedule(model.optimizer, lambda step: self._rate(keras.ops.cast(step - first, "float32")))
+        # A schedule is asked for the rate by updates, of which there are fewer where gradients are accumulated.
+        self._batches = batches_per_update(model.optimizer)
+        set_schedule(model.optimizer, lambda step: self._rate(keras.ops.cast(step - self._first, "float32")))
 
     def uninstall(self, model: keras.Model) -> None:
         remove_schedule(model.optimizer)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        updates = int(keras.ops.convert_to_numpy(self.model.optimizer.iterations)) - self._first
+        self._rate_now = self._low * math.exp(self._growth * updates * self._batches)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         loss = float((logs or {})["loss"])
         if not math.isfinite(loss):
             self.model.stop_training = True
             return
-        self.rates.append(self._low * math.exp(self._growth * epoch))
+        self.rates.append(self._rate_now)
         self.losses.append(loss)
         smoothed = self._smoothed.add(loss)
         self._least = min(self._least, smoothed)
@@ -61,7 +69,7 @@ class RangeTest(Attached):
             self.model.stop_training = True
 
     def _rate(self, step: Any) -> Any:
-        return self._low * keras.ops.exp(self._growth * step)
+        return self._low * keras.ops.exp(self._growth * self._batches * step)
 
 
 class Smoothed:
@@ -89,16 +97,18 @@ def left_as_it_was(model: keras.Model) -> Iterator[None]:
     """Puts back, at the end of the block, all that training changes in a compiled model.
 
     Weights, the optimizer's variables and its count of steps, the state of dropout's random numbers, the model's
-    history and its `steps_per_execution`.
+    history and its `steps_per_execution`; the train function, which is traced for so many steps, is made anew.
     """
     with model.distribute_strategy.scope():
         model.optimizer.build(model.trainable_variables)
     variables = [*model.variables, *model.optimizer.variables]
     values = [keras.ops.convert_to_numpy(each) for each in variables]
     history, executed = getattr(model, "history", None), model.steps_per_execution
+    model.train_function = None
     try:
         yield
     finally:
+        model.train_function = None
         for variable, value in zip(variables, values):
             variable.assign(value)
         model.history, model.steps_per_execution = history, executed

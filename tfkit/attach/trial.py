@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from tfkit.errors import ParameterError
-from tfkit.goal import Constraint, Epoch, Goal
+from tfkit.goal import FIGURES, Constraint, Epoch, Goal
 
 
 class OutOfTime(Exception):
@@ -90,9 +90,9 @@ class TrialCallback(keras.callbacks.Callback):
         missing = [name for name in self._goal.logged if name not in figures]
         if missing:
             no_part = missing[0].startswith("val_") and not any(name.startswith("val_") for name in figures)
-            hint = "; the data has no validation part" if no_part else ""
+            hint = "the data has no validation part" if no_part else f"of the model itself: {', '.join(FIGURES)}"
             raise UnknownObjective(
-                f"no metric of the model is called {missing[0]!r}; there are: {', '.join(figures)}{hint}"
+                f"no metric of the model is called {missing[0]!r}; there are: {', '.join(figures)}; {hint}"
             )
 
     def _is_best(self, figures: Mapping[str, float]) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import itertools
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -49,18 +51,29 @@ def confusion(matrix: Any) -> str:
 
 
 def trial_scores(trials: Sequence[Mapping[str, Any]], objective: str, *, minimize: bool) -> str:
-    """The score of each trial in its order, and the best so far; failed trials are crosses at the bottom."""
+    """The score of each trial in its order, and the best so far of those within the bounds.
+
+    Crosses are trials beyond a bound, and at the bottom those without a score: not worth training, or failed.
+
+    Args:
+        trials: Of each that has ended score, status and feasible.
+        objective: Name of the score.
+        minimize: Whether less is better.
+    """
     figure, (panel,) = new_figure(1, size=(7, 3))
-    scored = [(number, trial["score"]) for number, trial in enumerate(trials, start=1) if trial["score"] is not None]
-    failed = [number for number, trial in enumerate(trials, start=1) if trial["score"] is None]
-    best: list[float] = []
-    for _, score in scored:
-        best.append(score if not best else (min if minimize else max)(best[-1], score))
-    panel.scatter([number for number, _ in scored], [score for _, score in scored], color=GREY, s=18, label="trial")
-    panel.step([number for number, _ in scored], best, where="post", color=BLUE, label="best so far")
-    if failed:
-        bottom = panel.get_ylim()[0]
-        panel.scatter(failed, [bottom] * len(failed), marker="x", color=ORANGE, label="failed")
+    places: dict[str, list[tuple[int, Any]]] = defaultdict(list)
+    for number, trial in enumerate(trials, start=1):
+        places[_fate(trial)].append((number, trial["score"]))
+    best = list(itertools.accumulate((score for _, score in places["trial"]), min if minimize else max))
+    for label, marker in (("trial", "o"), ("infeasible", "x")):
+        if places[label]:
+            panel.scatter(*zip(*places[label]), color=GREY, marker=marker, s=18, label=label)
+    panel.step([number for number, _ in places["trial"]], best, where="post", color=BLUE, label="best so far")
+    bottom = panel.get_ylim()[0]
+    for label, colour, marker in (("not trained", GREY, "+"), ("failed", ORANGE, "x")):
+        numbers = [number for number, _ in places[label]]
+        if numbers:
+            panel.scatter(numbers, [bottom] * len(numbers), marker=marker, color=colour, label=label)
     panel.set(xlabel="trial", ylabel=objective)
     panel.xaxis.get_major_locator().set_params(integer=True)
     panel.legend(frameon=False)
@@ -106,6 +119,15 @@ def sensitivity_chart(rows: Sequence[Mapping[str, Any]]) -> str:
     if len(kernels) <= 12:
         panels[0].legend(frameon=False, fontsize=7)
     return as_svg(figure)
+
+
+def _fate(trial: Mapping[str, Any]) -> str:
+    """What a trial is called in a chart."""
+    if trial["status"] == "FAILED":
+        return "failed"
+    if trial["score"] is None:
+        return "not trained"
+    return "trial" if trial.get("feasible", True) else "infeasible"
 
 
 def _columns(rows: Sequence[Mapping[str, Any]], cost: str) -> tuple[list[float], list[float]]:

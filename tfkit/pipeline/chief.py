@@ -242,7 +242,7 @@ def seed_of(oracle: keras_tuner.Oracle, trial: Trial) -> int:
 
 def _histories(oracle: keras_tuner.Oracle) -> Histories:
     """What the trials of earlier calls have reported."""
-    completed = (trial for trial in oracle.trials.values() if trial.score is not None)
+    completed = (trial for trial in oracle.trials.values() if trial.status == COMPLETED and trial.score is not None)
     return {trial.trial_id: first_folds(trial_result(trial).history) for trial in completed}
 
 

@@ -39,13 +39,13 @@ def check_early(model: keras.Model, goal: Goal) -> None:
 
     Args:
         model: The model.
-        goal: Whose constraints count.
+        goal: What is measured is what its objectives and constraints name.
 
     Raises:
         Excluded: It exceeds a bound.
+        keras_tuner.errors.FailedTrialError: It cannot be measured; the text says why.
     """
-    bounded = {each.name for each in goal.constraints}
-    found = _told(lambda: _early(model, bounded.intersection(EARLY)))
+    found = _told(lambda: _early(model, goal.figures))
     if goal.violation(found) > 0:
         raise Excluded(found)
 

@@ -84,6 +84,9 @@ def _steepest(rates: Sequence[float], smoothed: Sequence[float]) -> float:
     """The rate of the steepest fall over the logarithm of the rate, of those before the least loss."""
     import numpy as np
 
+    # Batches whose gradients make one update have one rate: the last of them counts.
+    by_rate = dict(zip(rates, smoothed))
+    rates, smoothed = list(by_rate), list(by_rate.values())
     least = int(np.argmin(smoothed)) if smoothed else 0
     if least < 2:
         told = f"it was {smoothed[0]:.4g} at {rates[0]:.2g}" if smoothed else "it is not finite"

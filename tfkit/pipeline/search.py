@@ -19,14 +19,14 @@ from tfkit.interrupt import heard_interrupts
 from tfkit.parameters import Ge, Gt, check
 from tfkit.pipeline.checkpoints import Checkpoints, best_trial, goal_of
 from tfkit.pipeline.chief import Budget, Chief, Event, seed_of
-from tfkit.pipeline.earlier import Earlier, inform, results_of
+from tfkit.pipeline.earlier import Earlier, inform, origin
 from tfkit.pipeline.folds import digest, folds
 from tfkit.pipeline.lock import locked
 from tfkit.pipeline.runners.choice import Workers, runner_for
 from tfkit.pipeline.runners.processes import clear
 from tfkit.pipeline.runners.protocol import Runner
 from tfkit.pipeline.search_folder import read_search_facts, write_search_facts
-from tfkit.pipeline.search_result import SearchResult, model_loader, trial_result
+from tfkit.pipeline.search_result import SearchResult, model_loader, trial_result, unmet
 from tfkit.pipeline.space import Build, explore
 from tfkit.pipeline.trials import Callbacks, Job, copied_callbacks, stop_rule
 from tfkit.progress import say, task
@@ -124,7 +124,8 @@ def search(
             best one is that which exceeds them the least, in sum, as shares of the bounds.
         warm_start: An earlier search for the same objectives, its directory or its result. The completed trials whose
             values this space holds are known to "bayesian" and "genetic" as if they were of this search, and count as
-            none of its own; other searchers try the best five of them again. It is read once, when the search begins.
+            none of its own; other searchers try the best five of them again. It is read once, when the search begins:
+            one that goes on does not need it.
 
     Returns:
         The trials, `.best_values`, `.front`, and `.best_model` with the weights of the best epoch.
@@ -133,7 +134,8 @@ def search(
         ModelError: With the defaults, `build` raises or returns no compiled model.
         ParameterError: An argument out of its bounds, an objective that no metric has, or something that cannot
             be sent to a worker.
-        SearchError: The directory is of another search, or too many trials in a row have failed.
+        SearchError: The directory is of another search, or of one that began without `warm_start`; or too many trials
+            in a row have failed.
         RunError: Another process is at work in the directory, or it cannot be written.
         PluginNotFound: There is no such searcher.
 
@@ -159,11 +161,12 @@ def search(
     oracle = _oracle(searcher, objective, constraints, budget.trials, explore(build), numbers["seed"])
     goal = goal_of(oracle)
     job = Job(build, data, callbacks, oracle.objective, stop_early, folds(data, cross_validation), goal.constraints)
-    _check_job(job, oracle)
+    _check_oracle(oracle, cross_validation=cross_validation, stop_early=stop_early, warm_start=warm_start)
     with contextlib.ExitStack() as undo:
         folder = Path(directory) if directory is not None else _temporary(undo)
         with locked(folder, _LOCK), _opened(oracle, folder, enqueue, warm_start):
-            _write_facts(folder, oracle, job, searcher=searcher, trials=budget.trials, epochs=budget.epochs)
+            facts = {"searcher": searcher, "trials": budget.trials, "epochs": budget.epochs}
+            _write_facts(folder, oracle, job, **facts, warm_start=origin(folder, warm_start))
             checkpoints = Checkpoints(oracle, folder, numbers["keep"])
             with contextlib.closing(choose(job, folder)) as runner:
                 stopped = _run(oracle, runner, checkpoints, budget, progress or (lambda event: None))
@@ -180,17 +183,16 @@ def check_search(section: SearchSection) -> None:
         section: Of a recipe.
 
     Raises:
-        ParameterError: The searcher, objective, constraints, warm start or workers are none, or do not go together.
-        RunError: There is no search to start from.
+        ParameterError: The searcher, objective, constraints, rule to stop or workers are none, or do not go together.
     """
     import keras_tuner
 
     runner_for(section.workers)
     space = keras_tuner.HyperParameters()
     oracle = _oracle(section.searcher, section.objective, section.constraints, section.trials, space, 0)
-    _check_goal(oracle)
-    if section.warm_start is not None:
-        results_of(section.warm_start, goal_of(oracle))
+    given = {name: getattr(section, name) for name in ("cross_validation", "stop_early", "warm_start")}
+    # The earlier search itself is read when this one begins, and not where it goes on: it may be gone by then.
+    _check_oracle(oracle, **given)
 
 
 def _budget(begun: float, *, time_budget: float | None, seed: int | None, keep: int, **numbers: Any) -> Budget:
@@ -204,11 +206,13 @@ def _check_given(build: Build, data: Data) -> None:
         raise ParameterError(f"search needs data, a tfkit.Data; got {type(data).__name__}")
 
 
-def _check_job(job: Job, oracle: keras_tuner.Oracle) -> None:
-    stop_rule(job.stop_early, job.objective)
+def _check_oracle(oracle: keras_tuner.Oracle, **given: Any) -> None:
+    """Checks that a searcher goes with its goal, and with cross_validation, stop_early and warm_start."""
+    stop_rule(given["stop_early"], oracle.objective)
     _check_goal(oracle)
-    given = {"cross_validation": bool(job.folds), "stop_early": job.stop_early is not None}
-    wrong = [name for name, is_given in given.items() if is_given and getattr(oracle, "continues", False)]
+    if given["warm_start"] is not None and not hasattr(oracle, "inform"):
+        raise ParameterError(f"the searcher {type(oracle).__name__} learns of no earlier search: leave out warm_start")
+    wrong = [name for name, value in given.items() if value is not None and getattr(oracle, "continues", False)]
     if wrong:
         raise ParameterError(
             f"{type(oracle).__name__} trains trials further from where others have ended, which does not go with "
@@ -261,7 +265,7 @@ def _opened(
             oracle.reload()
         _enqueue(oracle, enqueue)
         if warm_start is not None:
-            inform(oracle, warm_start)
+            inform(oracle, warm_start, folder)
         yield
     finally:
         if hasattr(oracle, "close"):
@@ -310,8 +314,8 @@ def _result(oracle: keras_tuner.Oracle, job: Job, folder: Path, stopped: str) ->
     trials = {each: oracle.trials[each] for each in oracle.start_order if each in ended}
     goal = goal_of(oracle)
     found = tuple(trial_result(trial, goal) for trial in trials.values())
-    if goal.constraints and not any(trial.feasible for trial in found):
-        say(f"search: none of {len(found)} trials keeps to {', '.join(map(str, goal.constraints))}")
+    if missed := unmet(found, goal):
+        say(f"search: none of {len(found)} trials keeps to {missed}")
     return SearchResult(
         trials=found,
         goal=goal,

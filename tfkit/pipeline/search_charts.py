@@ -10,7 +10,7 @@ from tfkit.pipeline.charts import BLUE, GREY, ORANGE, as_svg, new_figure, trial_
 from tfkit.pipeline.search_axes import Axis
 from tfkit.pipeline.search_folder import SearchFolder
 from tfkit.pipeline.search_importance import Importance, importance
-from tfkit.pipeline.search_result import TrialResult
+from tfkit.pipeline.search_result import ENDED, TrialResult, outcome
 
 _COLUMNS = 4
 # A label is legible where lines cross it.
@@ -42,7 +42,7 @@ def charts(found: SearchFolder) -> list[dict[str, str]]:
 
 def history(found: SearchFolder) -> str:
     """The score of each trial in its order, and the best so far; those that wait or run are left out."""
-    ended = [{"score": trial.score} for trial in found.trials if trial.status in ("COMPLETED", "FAILED")]
+    ended = [outcome(trial) for trial in found.trials if trial.status in ENDED]
     return trial_scores(ended, found.objective, minimize=found.minimize)
 
 

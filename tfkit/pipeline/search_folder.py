@@ -18,7 +18,8 @@ from tfkit.goal import Constraint, Goal
 from tfkit.pipeline.checkpoints import weights_path
 from tfkit.pipeline.folder import write_json
 from tfkit.pipeline.search_axes import Axis, axes_of
-from tfkit.pipeline.search_result import TrialResult, best_first, front_of, plain
+from tfkit.pipeline.search_result import TrialResult, best_first, front_of, plain, unmet, why_none
+from tfkit.pipeline.search_result import last_line as last_line
 from tfkit.recipe import Step, step_name
 
 # Those of tfkit_searchers, whose database this reads.
@@ -89,12 +90,9 @@ class SearchFolder:
     @property
     def unmet(self) -> str:
         """That no trial keeps to the constraints, in words; empty where one does, or there are none."""
-        if not self.constraints or not any(trial.violation for trial in self.trials):
-            return ""
-        if any(trial.feasible for trial in self.trials):
-            return ""
+        told = unmet(self.trials, self.goal)
         nearest = f": trial {self.completed[0].id} is the nearest" if self.completed else ""
-        return f"no trial keeps to {', '.join(map(str, self.constraints))}{nearest}"
+        return f"no trial keeps to {told}{nearest}" if told else ""
 
     @property
     def ranked(self) -> tuple[TrialResult, ...]:
@@ -110,8 +108,7 @@ class SearchFolder:
         """
         if self.completed:
             return self.completed[0]
-        told = [last_line(trial) for trial in self.trials if trial.error]
-        why = told[-1] if told else "none has ended"
+        why = why_none(self.trials, self.goal) or "none has ended"
         raise SearchError(f"none of the {len(self.trials)} trials in {self.path} was completed: {why}")
 
     @property
@@ -184,11 +181,6 @@ def read_search_facts(directory: Path) -> dict[str, Any]:
         found = json.loads((directory / _FACTS).read_text(encoding="utf-8"))
         return found if isinstance(found, dict) else {}
     return {}
-
-
-def last_line(trial: TrialResult) -> str:
-    """The last line of a trial's error: of a traceback, what was raised; empty where there is none."""
-    return ((trial.error or "").strip().splitlines() or [""])[-1]
 
 
 def _found(directory: Path) -> Path:

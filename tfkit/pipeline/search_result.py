@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from keras_tuner.engine.trial import Trial
 
 
+# Of a trial that needs no run any more.
+ENDED = ("COMPLETED", "FAILED")
+
+
 @dataclass(frozen=True)
 class TrialResult:
     """A trial that has ended.
@@ -95,7 +99,8 @@ class SearchResult:
         """
         scored = best_first(self.trials, self.goal)
         if not scored:
-            raise SearchError(f"none of {len(self.trials)} trials was completed: {_why_none(self)}")
+            why = why_none(self.trials, self.goal) or self.stopped
+            raise SearchError(f"none of {len(self.trials)} trials was completed: {why}")
         return scored[0]
 
     @property
@@ -151,11 +156,38 @@ def front_of(trials: Iterable[TrialResult], goal: Goal) -> list[TrialResult]:
     return [scored[number] for number in goal.front([trial.metrics for trial in scored])]
 
 
-def _why_none(found: SearchResult) -> str:
-    if any(trial.violation for trial in found.trials):
-        return f"none keeps to {', '.join(map(str, found.goal.constraints))}, so that none was trained"
-    reason = (found.trials[-1].error or "").strip().splitlines()[-1:] if found.trials else []
-    return "".join(reason) or found.stopped
+def outcome(trial: TrialResult) -> dict[str, Any]:
+    """What became of a trial, as charts and files tell it: score, status, feasible."""
+    return {"score": trial.score, "status": trial.status, "feasible": trial.feasible}
+
+
+def why_none(trials: Iterable[TrialResult], goal: Goal) -> str:
+    """Why no trial has a score: the bounds, where each that has ended exceeds them, else what the last error says.
+
+    Args:
+        trials: The trials, those that are running too.
+        goal: Whose constraints count.
+
+    Returns:
+        A few words; none where nothing is known.
+    """
+    ended = [trial for trial in trials if trial.status in ENDED]
+    if ended and all(trial.violation for trial in ended):
+        return f"none keeps to {', '.join(map(str, goal.constraints))}, so that none was trained"
+    return next((told for trial in reversed(list(trials)) if (told := last_line(trial))), "")
+
+
+def unmet(trials: Iterable[TrialResult], goal: Goal) -> str:
+    """The constraints, in words, where trials exceed them and none keeps to them all; else nothing."""
+    found = list(trials)
+    if any(trial.feasible for trial in found) or not any(trial.violation for trial in found):
+        return ""
+    return ", ".join(map(str, goal.constraints))
+
+
+def last_line(trial: TrialResult) -> str:
+    """The last line of a trial's error: of a traceback, what was raised; empty where there is none."""
+    return ((trial.error or "").strip().splitlines() or [""])[-1]
 
 
 def trial_result(trial: Trial, goal: Goal | None = None) -> TrialResult:

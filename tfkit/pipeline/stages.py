@@ -16,6 +16,7 @@ from tfkit.pipeline.predictions import check_labels, predict, single_output
 from tfkit.pipeline.report import matrices, versions, write_report
 from tfkit.pipeline.rows import PATHS, Yardstick, higher_is_better
 from tfkit.pipeline.search import search
+from tfkit.pipeline.search_result import outcome
 from tfkit.pipeline.sensitivity import sensitivity
 from tfkit.pipeline.steps import AUTO, drop_allowed
 from tfkit.pipeline.table import float_row, litert_rows, tested_row
@@ -57,7 +58,7 @@ def run_search(context: Context) -> Metrics:
         constraints=section.constraints,
         warm_start=section.warm_start,
     )
-    trials = [{"values": each.values, "score": each.score, "status": each.status} for each in result.trials]
+    trials = [{"values": each.values, **outcome(each)} for each in result.trials]
     found = {"objective": result.objective, "minimize": result.minimize, "best": result.best_values, "trials": trials}
     context.save("trials.json", found)
     return {"best_values": result.best_values, "trials": len(trials)}

@@ -226,7 +226,7 @@ def fitted(job: Job, request: TrialRequest, hp: keras_tuner.HyperParameters, wat
 def _check_early(model: keras.Model, job: Job) -> None:
     from tfkit.pipeline.figures import EARLY, check_early
 
-    if any(each.name in EARLY for each in job.constraints):
+    if any(name in EARLY for name in job.goal.figures):
         shape(model, job.data)
         check_early(model, job.goal)
 

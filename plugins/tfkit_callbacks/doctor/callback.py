@@ -64,6 +64,8 @@ class Doctor(Attached):
     def uninstall(self, model: keras.Model) -> None:
         if self._watch is not None:
             self._watch.uninstall()
+        # They were traced with the counters in them.
+        model.test_function = model.predict_function = None
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self._watch is not None:
@@ -103,28 +105,23 @@ def _observed(watch: Watch, curves: dict[str, list[float]], taken: tuple[int, in
         _, found.seconds, found.waited, steps = watch.times.numpy().tolist()
         found.steps = int(steps)
         found.seconds, found.waited = found.seconds - between, max(0.0, found.waited - between)
-    if watch.classes is not None and watch.labels is not None:
-        classes, labels = watch.classes.numpy(), watch.labels.numpy()
-        loss = _loss_name(watch.model)
-        if "crossentropy" in loss:
-            found.classes, found.hits = classes
-        found.baseline = _baseline(loss, classes[0], labels)
+    if watch.classes is not None:
+        found.classes, found.hits = watch.classes.numpy()
+    found.baseline = _baseline(watch)
     return found
 
 
-def _loss_name(model: keras.Model) -> str:
-    """The loss as Keras calls it, in small letters without underscores; empty for a list or dict of losses."""
-    loss = model.loss
-    name = loss if isinstance(loss, str) else getattr(loss, "name", None) or getattr(loss, "__name__", "")
-    return name.replace("_", "").lower() if isinstance(name, str) else ""
+def _baseline(watch: Watch) -> float | None:
+    """The loss of the best constant answer: the entropy of the classes, or the variance of the labels.
 
-
-def _baseline(loss: str, classes: np.ndarray, labels: np.ndarray) -> float | None:
-    """The loss of the best constant answer: the entropy of the classes, or the variance of the labels."""
-    rows, total, squares = labels
-    if "crossentropy" in loss and classes.sum():
-        shares = classes[classes > 0] / classes.sum()
+    None where the loss in the logs is no mean over rows of that: with weights of rows, and with penalties.
+    """
+    if watch.is_weighted or watch.model.losses:
+        return None
+    if watch.classes is not None and (counts := watch.classes.numpy()[0]).sum():
+        shares = counts[counts > 0] / counts.sum()
         return float(-(shares * np.log(shares)).sum())
-    if loss in ("mse", "meansquarederror") and rows:
-        return float(squares / rows - (total / rows) ** 2)
+    if watch.squared is not None:
+        rows, total, squares = watch.squared.numpy()
+        return float(np.mean(squares / np.maximum(rows, 1) - (total / np.maximum(rows, 1)) ** 2))
     return None

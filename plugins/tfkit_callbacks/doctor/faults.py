@@ -11,7 +11,9 @@ from tfkit_callbacks.doctor.observed import Observed
 # From how much on something is a fault.
 _EPOCHS = 3  # that a training must have had before it is said to underfit
 _RISE = 0.1  # of the validation loss above its best, as a share of that
+_SOME = 0.03  # of the loss of a constant answer: less is noise
 _GAP = 2.0  # times that the validation loss is larger than the loss
+_FAR = 3.0  # times the loss of guessing, near which a training begins
 _HARDLY = 0.85  # of the loss of a model that knows the mean of the labels
 _SLOW, _FALLING = 0.5, 0.03  # likewise, where the loss still falls by that share in an epoch
 _RARE, _MISSED = 5.0, 0.6  # times that a class is rarer than another; of the share that is right over all rows
@@ -50,10 +52,12 @@ def diagnose(observed: Observed) -> list[Finding]:
         >>> [each.fault for each in diagnose(Observed(curves))]
         ['overfitting']
     """
-    found = [fault for fault in (divergence(observed), dead_units(observed), imbalance(observed)) if fault]
-    if not found:
-        found = [fault for fault in (overfitting(observed), underfitting(observed)) if fault]
-    found += [fault for fault in (input_bound(observed), memory_bound(observed)) if fault]
+    causes = [fault for fault in (divergence(observed), dead_units(observed), imbalance(observed)) if fault]
+    symptoms = [overfitting(observed), None if causes else underfitting(observed)]
+    around = [input_bound(observed), memory_bound(observed)]
+    if any(each.fault == "divergence" for each in causes):
+        symptoms = []
+    found = [*causes, *(each for each in [*symptoms, *around] if each)]
     return sorted(found, key=lambda each: -each.severity)
 
 
@@ -69,11 +73,17 @@ def divergence(observed: Observed) -> Finding | None:
     bad = np.flatnonzero(~np.isfinite(loss))
     if bad.size:
         return Finding("divergence", f"the loss is {loss[bad[0]]} in epoch {bad[0] + 1}", advice, 1.0)
+    baseline = observed.baseline
+    if baseline and observed.classes is not None:
+        guess = max(baseline, float(np.log(len(observed.classes))))
+        if loss[-1] > _FAR * guess:
+            evidence = f"the loss is {loss[-1]:.4g}, {loss[-1] / guess:.1f} times that of guessing"
+            return Finding("divergence", evidence, advice, 0.95)
     least = int(loss.argmin())
     if len(loss) < 2 or least == len(loss) - 1:
         return None
     much = 2 * max(loss[least], 1e-9)
-    if loss[-1] > much and (loss[-1] > loss[0] or (observed.baseline is not None and loss[-1] > 2 * observed.baseline)):
+    if loss[-1] > much and (loss[-1] > loss[0] or (baseline is not None and loss[-1] > 2 * baseline)):
         evidence = f"the loss rose from {loss[least]:.4g} in epoch {least + 1} to {loss[-1]:.4g}"
         return Finding("divergence", evidence, advice, 1.0)
     return None
@@ -122,12 +132,16 @@ def imbalance(observed: Observed) -> Finding | None:
 def overfitting(observed: Observed) -> Finding | None:
     """The validation loss is past its best while the loss still falls, or far above it."""
     loss, val = observed.curve("loss"), observed.curve("val_loss")
-    if len(val) < 2 or len(val) != len(loss) or not np.isfinite(val).all():
+    if len(val) < _EPOCHS or len(val) != len(loss) or not np.isfinite(val).all() or loss[-1] < 0:
         return None
     best = int(val.argmin())
-    rise = val[-1] / max(val[best], 1e-9) - 1
-    risen = rise >= _RISE and min(val[best + 1 :], default=0.0) > val[best] and loss[-1] < loss[best]
-    apart = val[-1] > _GAP * loss[-1] and _accuracy_gap(observed) >= 0.1
+    # What is much for this loss: that of a constant answer, or where the validation began.
+    much = observed.baseline or val[0]
+    late = float(np.median(val[-_EPOCHS:]))
+    past = len(val) - 1 - best >= _EPOCHS - 1 and late >= (1 + _RISE) * val[best] and late - val[best] >= _SOME * much
+    risen = past and loss[-1] < loss[best]
+    gap = _accuracy_gap(observed)
+    apart = late > _GAP * loss[-1] and (gap >= 0.1 if gap is not None else val[-1] - loss[-1] >= 0.1 * much)
     if not (risen or apart):
         return None
     evidence = f"the validation loss is {val[-1]:.4g} and the loss {loss[-1]:.4g}"
@@ -190,8 +204,8 @@ def memory_bound(observed: Observed) -> Finding | None:
     )
 
 
-def _accuracy_gap(observed: Observed) -> float:
-    """How much more often training rows are right than validation rows; infinite where the logs do not tell."""
+def _accuracy_gap(observed: Observed) -> float | None:
+    """How much more often training rows are right than validation rows; None where the logs do not tell."""
     names = [name for name in observed.curves if "acc" in name and f"val_{name}" in observed.curves]
     gaps = [observed.curve(name)[-1] - observed.curve(f"val_{name}")[-1] for name in names]
-    return float(max(gaps, default=np.inf))
+    return float(max(gaps)) if gaps else None

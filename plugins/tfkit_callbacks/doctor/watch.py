@@ -11,6 +11,10 @@ import tensorflow as tf
 from tfkit.attach.methods import remove_from_method, wrap_method
 from tfkit.attach.variables import layers_in
 
+# Losses whose constant answer is known: those of a mean of squares, and of classes.
+_SQUARED = ("mse", "meansquarederror")
+_CROSSENTROPIES = ("sparsecategoricalcrossentropy", "categoricalcrossentropy", "binarycrossentropy")
+
 
 class Watch:
     """Counters that stand around methods of a model and of its layers, for one fit.
@@ -23,7 +27,8 @@ class Watch:
         self.model = model
         self.is_timed = model.distribute_strategy.num_replicas_in_sync == 1 and not model.jit_compile
         self.classes: tf.Variable | None = None
-        self.labels: tf.Variable | None = None
+        self.squared: tf.Variable | None = None
+        self.is_weighted = False
         self.times: tf.Variable | None = None
         self.alive: dict[str, tf.Variable] = {}
         self._around: list[tuple[Any, str, Callable[..., Any]]] = []
@@ -45,7 +50,7 @@ class Watch:
 
     def reset(self) -> None:
         """Begins to count anew."""
-        for counter in (self.classes, self.labels, *self.alive.values()):
+        for counter in (self.classes, self.squared, *self.alive.values()):
             if counter is not None:
                 counter.assign(tf.zeros_like(counter))
 
@@ -57,42 +62,53 @@ class Watch:
         outputs = getattr(self.model, "outputs", None)
         if not outputs or len(outputs) != 1 or outputs[0].shape[-1] is None or len(outputs[0].shape) != 2:
             return
+        loss = _loss(self.model)
         columns = outputs[0].shape[-1]
-        self.classes = _counter((2, max(columns, 2)))
-        self.labels = _counter((3,))
+        if loss in _SQUARED:
+            self.squared = _counter((3, columns))
+        elif loss in _CROSSENTROPIES and not (loss.startswith("binary") and columns > 1):
+            self.classes = _counter((2, max(columns, 2)))
+        else:
+            return
         self._wrap(self.model, "compute_loss", self._labelled)
 
     def _labelled(self, compute: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         given = dict(zip(("x", "y", "y_pred", "sample_weight", "training"), args)) | kwargs
         y, y_pred = given.get("y"), given.get("y_pred")
         if given.get("training", True) and tf.is_tensor(y) and tf.is_tensor(y_pred):
-            self._add_labels(y, y_pred)
+            self.is_weighted = self.is_weighted or given.get("sample_weight") is not None
+            if self.squared is not None:
+                self._add_squares(y)
+            else:
+                self._add_classes(y, y_pred)
         return compute(*args, **kwargs)
 
-    def _add_labels(self, y: Any, y_pred: Any) -> None:
+    def _add_squares(self, y: Any) -> None:
+        columns = tf.cast(tf.reshape(y, (-1, self.squared.shape[1])), tf.float64)
+        self.squared.assign_add(tf.reduce_sum(tf.stack([tf.ones_like(columns), columns, columns**2]), axis=1))
+
+    def _add_classes(self, y: Any, y_pred: Any) -> None:
         columns = y_pred.shape[-1]
-        flat = tf.cast(tf.reshape(y, (-1,)), tf.float64)
-        self.labels.assign_add(
-            tf.stack([tf.cast(tf.size(flat), tf.float64), tf.reduce_sum(flat), tf.reduce_sum(flat**2)])
-        )
         if columns == 1:
-            ids, decided = flat > 0.5, tf.reshape(y_pred, (-1,)) > 0.5
+            cut = 0.0 if getattr(self.model.loss, "from_logits", False) else 0.5
+            ids, decided = tf.reshape(tf.cast(y, tf.float32), (-1,)) > 0.5, tf.reshape(y_pred, (-1,)) > cut
         elif y.shape.rank == 2 and y.shape[-1] == columns:
             ids, decided = tf.argmax(y, -1), tf.argmax(y_pred, -1)
         elif y.shape.rank == 1 or y.shape[-1] == 1:
-            ids, decided = flat, tf.argmax(y_pred, -1)
+            ids, decided = tf.reshape(y, (-1,)), tf.argmax(y_pred, -1)
         else:
             return
         ids, decided = tf.cast(ids, tf.int32), tf.cast(decided, tf.int32)
-        size = self.classes.shape[1]
-        counts = [tf.math.bincount(each, minlength=size, maxlength=size, dtype=tf.float64)
-                  for each in (ids, tf.boolean_mask(ids, ids == decided))]  # fmt: skip
-        self.classes.assign_add(tf.stack(counts))
+        # Labels that a loss ignores, such as -1, have no column: their row is of zeros.
+        rows = tf.one_hot(ids, self.classes.shape[1], dtype=tf.float64)
+        hits = rows * tf.cast(ids == decided, tf.float64)[:, None]
+        self.classes.assign_add(tf.stack([tf.reduce_sum(rows, axis=0), tf.reduce_sum(hits, axis=0)]))
 
     def _count_alive(self) -> None:
         for layer in layers_in(self.model):
-            if _is_relu(layer) and getattr(layer, "output", None) is not None and layer.output.shape[-1]:
-                counter = _counter((layer.output.shape[-1],))
+            units = _units(layer) if _is_relu(layer) else None
+            if units:
+                counter = _counter((units,))
                 self.alive[layer.name] = counter
                 self._wrap(layer, "call", _Alive(counter))
 
@@ -125,6 +141,8 @@ class _Alive:
 
     def __call__(self, call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         outputs = call(*args, **kwargs)
+        if not tf.is_tensor(outputs):
+            return outputs
         rows = tf.reshape(tf.cast(outputs > 0, tf.float64), (-1, self.counter.shape[0]))
         self.counter.assign_add(tf.reduce_sum(rows, axis=0))
         return outputs
@@ -134,6 +152,22 @@ def _is_relu(layer: keras.layers.Layer) -> bool:
     if isinstance(layer, keras.layers.ReLU):
         return not layer.negative_slope
     return getattr(layer, "activation", None) is keras.activations.relu
+
+
+def _units(layer: keras.layers.Layer) -> int | None:
+    """Units of a layer with one output, by its last axis; None where that is not known."""
+    try:
+        shape = layer.output.shape
+    except (AttributeError, ValueError):  # several outputs, several calls, or never called in a graph
+        return None
+    return shape[-1] if len(shape) > 1 else None
+
+
+def _loss(model: keras.Model) -> str:
+    """The loss as Keras calls it, in small letters without underscores; empty for a list or dict of losses."""
+    loss = model.loss
+    name = loss if isinstance(loss, str) else getattr(loss, "name", None) or getattr(loss, "__name__", "")
+    return name.replace("_", "").lower() if isinstance(name, str) else ""
 
 
 def _counter(shape: tuple[int, ...]) -> tf.Variable:

@@ -56,7 +56,7 @@ class HyperbandSearch(DurableOracle):
     """
 
     continues = True
-    takes_several, takes_constraints = False, False
+    takes_constraints = False
 
     def __init__(
         self,

@@ -138,7 +138,7 @@ class OptunaSearch(DurableOracle):
         return optuna.create_study(directions=["minimize"] * len(self.goal.objectives))
 
     def _losses(self, trial: Trial) -> tuple[float, ...]:
-        return self.goal.losses(records.figures(trial))
+        return self.losses(trial, records.figures(trial))
 
     def _seeded(self, number: int) -> optuna.samplers.BaseSampler:
         return _SAMPLERS[self.sampler](int(self.generator(number).integers(2**31)))

@@ -60,7 +60,7 @@ class PopulationSearch(DurableOracle):
     """
 
     continues = True
-    takes_several, takes_constraints = False, False
+    takes_constraints = False
 
     def __init__(
         self,

@@ -99,7 +99,7 @@ def believed(encoding: Encoding, kernel: Kernel, seen: Seen) -> Belief:
     to be, which leaves the mean as it is and takes away the doubt, so that nobody goes to the same place.
     """
     features, targets = encoding.features(seen.done), seen.targets
-    few = kept(features, targets, _MOST)
+    few = np.union1d(kept(features, targets, _MOST), _reached(seen))
     failed = encoding.features(seen.failed[-_MOST:])
     told = np.concatenate([features[few], failed])
     values = np.concatenate([targets[few], np.full(len(failed), targets.max())])
@@ -115,6 +115,16 @@ def believed(encoding: Encoding, kernel: Kernel, seen: Seen) -> Belief:
         best = min(best, float(hoped.min()))
         posterior = Posterior(kernel, np.concatenate([told, pending]), np.concatenate([values, hoped]))
     return Belief(posterior, best, seen.done[few][order], means[order], kernel.lengths)
+
+
+def _reached(seen: Seen) -> np.ndarray:
+    """The index of the best completed point of this search within all bounds, an array of one; of none where none is.
+
+    All that is better may be out of bounds, or of an earlier search.
+    """
+    within = [np.ones(len(seen.done), bool) if each is None else each for each in (seen.feasible, seen.own)]
+    places = np.flatnonzero(np.logical_and(*within))
+    return places[np.argsort(seen.targets[places], kind="stable")[:1]]
 
 
 def is_stalled(targets: np.ndarray) -> bool:

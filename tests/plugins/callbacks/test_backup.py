@@ -36,6 +36,7 @@ def start(folder, seconds):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_killed_it_ends_with_the_weights_of_an_uninterrupted_one(tmp_path):
     whole, killed = start(tmp_path / "whole", 0), start(tmp_path / "killed", 0.2)
     deadline = time.monotonic() + 120
@@ -76,6 +77,15 @@ def test_the_newest_backup_alone_is_there_and_each_worker_has_its_own(tmp_path, 
     interrupted(model(), backup, 2)
     found = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.npz"))
     assert found == ["worker-0/3.npz", "worker-1/2.npz"]
+
+
+def test_the_fit_after_one_that_went_on_begins_where_it_is_told(tmp_path):
+    backup = tfkit.create("callback", "backup", directory=tmp_path)
+    made = model()
+    interrupted(made, backup, 3)
+    rows = np.ones((4, 4)), np.ones((4, 3))
+    assert made.fit(*rows, epochs=5, verbose=0, callbacks=[backup]).epoch == [3, 4]
+    assert made.fit(*rows, epochs=2, verbose=0).epoch == [0, 1]
 
 
 def test_another_model_is_refused_and_the_backup_stays(tmp_path):

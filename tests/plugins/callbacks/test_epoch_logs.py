@@ -93,7 +93,33 @@ def test_validation_metrics_are_scikit_learns_and_come_before_all_who_watch(eage
 
 def test_validation_metrics_now_and_then_and_at_the_end():
     added = tfkit.create("callback", "validation-metrics", data=(X, Y), metrics=["accuracy"], frequency=3)
-    assert len(fit(added, epochs=7).history["val_accuracy"]) == 3
+    stop = tfkit.create("callback", "early-stopping", monitor="val_accuracy", patience=9)  # it knows what is better
+    assert len(fit(stop, added, epochs=7).history["val_accuracy"]) == 4
+
+
+@pytest.mark.parametrize(("metric", "better"), [("f1", max), ("log-loss", min)])
+def test_early_stopping_asks_validation_metrics_what_is_better(metric, better):
+    added = tfkit.create("callback", "validation-metrics", data=(X, Y), metrics=[(metric, {"name": "m"})])
+    stop = tfkit.create("callback", "early-stopping", monitor="val_m", patience=9)
+    history = fit(stop, added).history
+    assert stop.best == better(history["val_m"])
+
+
+def test_validation_metrics_measure_the_average_of_the_weights():
+    added = tfkit.create("callback", "validation-metrics", data=(X, Y), metrics=["accuracy"])
+    average = tfkit.create("callback", "average-weights", kind="ema", decay=0.8)
+
+    class Compare(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            pairs.append((logs["val_accuracy"], logs["val_accuracy_of_fit"]))
+
+    pairs = []
+    made = model()
+    made.compile(keras.optimizers.Adam(0.3), "sparse_categorical_crossentropy",
+                 metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy_of_fit")])  # fmt: skip
+    fit(average, added, Compare(), on=made, validation_data=(X, Y))
+    for one, other in pairs:
+        assert one == pytest.approx(other)
 
 
 @pytest.mark.parametrize(
@@ -126,6 +152,14 @@ def test_tensorboard_has_the_curves_and_the_hyperparameters(tmp_path):
     assert hparams["kind"].string_value == "('a', 1)"
     assert hparams["optimizer"].string_value == "Adam"
     assert hparams["learning_rate"].number_value == pytest.approx(0.05)
+
+
+def test_progress_passes_over_values_by_class(capfd):
+    made = model()
+    by_class = tfkit.create("metric", "f1", average=None, num_classes=3)
+    made.compile("sgd", "sparse_categorical_crossentropy", metrics=[by_class])
+    fit(tfkit.create("callback", "progress"), on=made, epochs=1)
+    assert "loss" in capfd.readouterr().err
 
 
 def test_progress_tells_each_epoch_once_and_is_gone_after_a_failure(capfd):

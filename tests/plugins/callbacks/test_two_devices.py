@@ -9,12 +9,8 @@ import pytest
 CHILD = Path(__file__).with_name("steps_on_two_devices.py")
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "names",
-    [["micro-batches"], pytest.param(["sam", "ema", "swa", "plateau"], marks=pytest.mark.nightly)],
-    ids="-".join,
-)
+@pytest.mark.nightly
+@pytest.mark.parametrize("names", [["micro-batches"], ["sam", "ema", "swa", "plateau"]], ids="-".join)
 def test_two_devices_end_as_one(names):
     run = [sys.executable, str(CHILD), *names]
     done = subprocess.run(run, capture_output=True, text=True, timeout=300, check=False)

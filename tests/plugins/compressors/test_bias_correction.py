@@ -132,6 +132,7 @@ def test_float16_is_refused():
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_4_bit_file_has_the_means_of_the_model_and_is_nearer_to_it(tmp_path):
     keras.utils.set_random_seed(0)
     model = keras.Sequential(

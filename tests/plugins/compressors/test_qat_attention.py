@@ -44,7 +44,7 @@ def made(tmp_path_factory):
     model = encoder(layers.MultiHeadAttention(2, 8))
     assert len(chosen(model, Settings())) == 9
     assert FakeQuantization(model, Settings()).score_step > 0
-    found = Qat().compress(model, DATA, epochs=8, directory=tmp_path_factory.mktemp("attention"))
+    found = Qat().compress(model, DATA, epochs=4, directory=tmp_path_factory.mktemp("attention"))
     path = found.artifacts["litert"]
     return SimpleNamespace(model=model, note=found.notes[0], path=path, operations=operations(path))
 

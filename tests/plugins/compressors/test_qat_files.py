@@ -102,6 +102,7 @@ def test_4_bit_weights_with_8_bit_activations_are_stored_in_4_bits(float_cnn, tm
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_an_lstm_keeps_float_activations_and_each_kernel_its_own_bits(tmp_path):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((8, 8)), layers.LSTM(16, name="memory"), layers.Dense(10, "softmax")])
@@ -239,6 +240,7 @@ def folded(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_folded_file_has_kernels_in_float_folded_and_clusters_whole(folded):
     _, made = folded
     assert float(made.notes[0].partition("model: ")[2].partition("%")[0]) >= 99
@@ -249,6 +251,7 @@ def test_a_folded_file_has_kernels_in_float_folded_and_clusters_whole(folded):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_file_is_compared_with_the_fake_quantized_model_and_not_with_what_was_exported(folded, tmp_path, monkeypatch):
     model, made = folded
     monkeypatch.setattr(

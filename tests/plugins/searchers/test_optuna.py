@@ -106,3 +106,21 @@ def test_distributions_are_what_the_hyperparameters_declare():
         dimension = Dimension(parameter, "x")
         assert dimension.distribution == expected
         assert (dimension.inner(value), dimension.value(inner)) == (pytest.approx(inner), pytest.approx(value))
+
+
+def test_a_score_of_ones_own_is_what_a_sampler_is_told():
+    pytest.importorskip("optuna")
+    from tfkit_searchers.optuna_samplers.oracle import OptunaSearch
+
+    class Opposite(OptunaSearch):
+        def score_trial(self, trial):
+            super().score_trial(trial)
+            trial.score = -trial.score
+
+    oracle = Opposite("val_accuracy", hyperparameters=plane(), seed=0)
+    oracle.verbose = 0
+    trial = oracle.create_trial("tuner")
+    oracle.update_trial(trial.trial_id, {"val_accuracy": 0.75})
+    trial.status = "COMPLETED"
+    oracle.end_trial(trial)
+    assert oracle._entered(oracle.trials[trial.trial_id]).values == [0.75]

@@ -89,3 +89,11 @@ def test_searchers_that_plan_all_trials_take_none():
     oracle = tfkit.create("searcher", "hyperband", objective="val_loss", hyperparameters=plane())
     with pytest.raises(tfkit.ParameterError, match="plans all of its trials: leave out warm_start"):
         oracle.inform([])
+
+
+def test_a_search_that_began_without_takes_none(tmp_path):
+    oracle = oracle_in(tmp_path, "bayesian", plane())
+    finish(oracle, oracle.create_trial("tuner"), 1.0)
+    with pytest.raises(tfkit.SearchError, match="has begun without what an earlier one knows: leave out warm_start"):
+        oracle.inform([({"x": 0.5, "y": 0.5}, {"val_loss": 1.0})])
+    assert oracle.known() == []
