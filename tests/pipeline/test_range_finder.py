@@ -69,7 +69,7 @@ def test_a_loss_that_is_not_finite_ends_it():
 
     model = regression()
     model.compile(keras.optimizers.SGD(0.1), loss)
-    found = tfkit.find_learning_rate(model, (X, Y), high=1e4, steps=60)
+    found = tfkit.find_learning_rate(model, tfkit.Data((X, Y), batch_size=40), high=1e4, steps=60)
     assert len(found.rates) < 60
     assert np.isfinite(found.losses).all()
     assert all(np.isfinite(each.numpy()).all() for each in model.weights)

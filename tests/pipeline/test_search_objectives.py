@@ -163,6 +163,7 @@ def test_a_model_that_cannot_be_converted_has_failed_for_good(monkeypatch):
     )
 
 
+@pytest.mark.nightly
 def test_folds_are_measured_once_and_bounds_hold_for_their_mean():
     given = {"objective": ["val_loss", "bytes"], "cross_validation": 2, "constraints": {"parameters": 31}}
     result = cheap_search(sized, searcher="random", trials=6, **given)
@@ -195,6 +196,7 @@ def test_what_does_not_go_is_refused(given, told):
         cheap_search(sized, **given)
 
 
+@pytest.mark.nightly
 def test_a_warm_start_by_directory_and_by_result_are_the_same(tmp_path, capsys):
     earlier = cheap_search(sized, trials=3, searcher="random", seed=5, directory=tmp_path / "earlier")
     capsys.readouterr()

@@ -111,8 +111,16 @@ CASES = (
     (input_bound_by_a_map, "input-bound"),
 )
 
+FURTHER = (underfitting_linear, divergence_slow, input_bound_by_a_map)
 
-@pytest.mark.parametrize(("made", "fault"), CASES, ids=[made.__name__ for made, _ in CASES])
+
+@pytest.mark.parametrize(
+    ("made", "fault"),
+    [
+        pytest.param(made, fault, id=made.__name__, marks=[pytest.mark.nightly] if made in FURTHER else [])
+        for made, fault in CASES
+    ],
+)
 def test_a_planted_fault_is_named_first(made, fault):
     found = made()
     assert found, "nothing was found"
@@ -232,6 +240,7 @@ def test_evaluate_and_predict_afterwards_count_nothing():
     np.testing.assert_array_equal(seen[0].alive["hidden"].numpy(), before)
 
 
+@pytest.mark.nightly
 def test_weights_of_rows_penalties_and_several_labels_are_not_taken_for_a_high_loss():
     x, y = rows(400)
     weighted = findings(network(rate=0.02), x, y, epochs=15, class_weight={0: 9.0, 1: 11.0})
