@@ -37,7 +37,10 @@ def pytest_xdist_make_scheduler(config, log):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Files with slow tests go first."""
+    """Files with slow tests go first; the kit over what converts a twin of a model, for minutes, at night alone."""
+    for item in items:
+        if item.nodeid.startswith("tests/test_conformance.py") and "[compressor/tfmot-qat/" in item.nodeid:
+            item.add_marker("nightly")
     slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
     items.sort(key=lambda item: -slow[item.path])
 

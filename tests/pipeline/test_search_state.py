@@ -97,6 +97,7 @@ def test_state_of_other_shapes_is_refused_and_of_another_optimizer_begins_anew(t
         load_state(model(4, "adam"), tmp_path / "state.npz")
 
 
+@pytest.mark.nightly
 def test_hyperbands_trials_go_on_and_only_states_that_are_needed_are_kept(tmp_path):
     kept = []
 

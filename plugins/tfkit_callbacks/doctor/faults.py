@@ -18,7 +18,7 @@ _HARDLY = 0.85  # of the loss of a model that knows the mean of the labels
 _SLOW, _FALLING = 0.5, 0.03  # likewise, where the loss still falls by that share in an epoch
 _RARE, _MISSED = 5.0, 0.6  # times that a class is rarer than another; of the share that is right over all rows
 _SILENT, _FEW_UNITS = 0.3, 4  # share of the units of a layer
-_WAITED, _WAITED_SECONDS = 0.5, 5e-3  # share of the time of a step; less is what calling a step takes by itself
+_WAITED, _WAITED_SECONDS = 0.5, 1e-2  # share of the time of a step; less is what calling one takes on a busy machine
 _FULL = 0.9  # share of the memory
 
 

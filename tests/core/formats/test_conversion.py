@@ -153,6 +153,7 @@ def _plain(layer):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_a_recurrent_model_has_a_batch_of_one_that_does_not_show(tmp_path):
     keras.utils.set_random_seed(1)
     model = keras.Sequential([keras.Input((7, 3)), layers.LSTM(5), layers.Dense(2)])

@@ -27,6 +27,11 @@ def network(units=32, activation="relu", rate=0.01, outputs=2, **dense):
 
 
 def findings(model, *data, **fit):
+    """What is found, but for waits: on a machine that runs other tests a step may wait for the processor."""
+    return [each for each in all_findings(model, *data, **fit) if each.fault != "input-bound"]
+
+
+def all_findings(model, *data, **fit):
     doctor = tfkit.create("callback", "doctor")
     model.fit(*data, verbose=0, callbacks=[doctor], **fit)
     return doctor.findings
@@ -85,17 +90,17 @@ def input_bound():
 
     def batches():
         for start in range(0, 600, 50):
-            time.sleep(0.02)
+            time.sleep(0.05)
             yield x[start : start + 50], y[start : start + 50]
 
-    return findings(network(), batches(), epochs=1, steps_per_epoch=12, shuffle=False)
+    return all_findings(network(), batches(), epochs=1, steps_per_epoch=12, shuffle=False)
 
 
 def input_bound_by_a_map():
     slow = tf.data.Dataset.from_tensor_slices(rows(200)).batch(20)
-    slow = slow.map(lambda x, y: (tf.py_function(lambda each: time.sleep(0.01) or each, [x], tf.float32), y))
+    slow = slow.map(lambda x, y: (tf.py_function(lambda each: time.sleep(0.05) or each, [x], tf.float32), y))
     slow = slow.map(lambda x, y: (tf.ensure_shape(x, (None, 8)), y))
-    return findings(network(), slow, epochs=3, shuffle=False)
+    return all_findings(network(), slow, epochs=3, shuffle=False)
 
 
 CASES = (

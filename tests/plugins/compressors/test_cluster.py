@@ -142,6 +142,7 @@ def test_other_dtypes_keep_theirs(dtype):
     assert len(np.unique(tf.cast(made, "float64"))) == 4
 
 
+@pytest.mark.nightly
 def test_training_wins_back_what_clustering_costs():
     made = model()
     made.fit(X[:1200], Y[:1200], epochs=12, verbose=0)

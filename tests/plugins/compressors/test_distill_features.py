@@ -74,6 +74,7 @@ def test_a_projection_learns_and_is_gone(options):
     assert "call" not in vars(model.layers[0]) | vars(teacher.layers[0])
 
 
+@pytest.mark.nightly
 def test_features_pull_the_student_to_the_teacher():
     teacher, distances = cnn(4, 1), []
     for weight in (0.0, 3.0):

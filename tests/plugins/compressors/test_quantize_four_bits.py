@@ -63,6 +63,7 @@ def stored(path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("label", ["int4", "int8x4"])
+@pytest.mark.nightly
 def test_outputs_are_near_and_the_decisions_the_same(model, made, label):
     file = LiteRT(made[label].artifacts["litert"])
     rows = (IMAGES[1200:], TOKENS[1200:])
@@ -77,6 +78,7 @@ def test_outputs_are_near_and_the_decisions_the_same(model, made, label):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_big_kernels_take_half_a_byte_and_small_and_excluded_ones_a_byte(made):
     kernels = {"first": 144, "depthwise": 144, "big": 16 * 9 * 32, "words": 17 * 64, "hidden": 32 * 640, "out": 320}
     found = stored(made["int4"].artifacts["litert"])

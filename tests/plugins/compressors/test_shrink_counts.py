@@ -106,6 +106,7 @@ def test_the_step_is_read_from_a_table():
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 def test_auto_measures_this_machine_once():
     table = dict(measured.latencies())
     assert list(table) == list(measured._WIDTHS)
