@@ -77,7 +77,7 @@ class Backup(keras.callbacks.Callback):
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.model._initial_epoch = None
-        shutil.rmtree(self.folder)
+        shutil.rmtree(self.folder, ignore_errors=True)  # a training that is whole does not fail for its backup
 
     def _newest(self) -> tuple[int, Path | None]:
         found = {int(path.stem): path for path in self.folder.glob("*.npz") if path.stem.isdigit()}

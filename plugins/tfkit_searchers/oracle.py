@@ -15,14 +15,14 @@ from tfkit_searchers import records, space
 from tfkit_searchers.earlier import Result, fitting
 from tfkit_searchers.enqueued import checked
 from tfkit_searchers.objective import told
+from tfkit_searchers.ranked import RankedOracle
 from tfkit_searchers.restored import id_of
-from tfkit_searchers.stored import StoredOracle
 
 _TRIED_AGAIN = 5  # the best of an earlier search
 _ENDINGS = (TrialStatus.COMPLETED, TrialStatus.INVALID, TrialStatus.FAILED)
 
 
-class DurableOracle(StoredOracle):
+class DurableOracle(RankedOracle):
     """An oracle that goes on from whatever a kill has left.
 
     It runs in any `keras_tuner.Tuner` and can be driven by hand; without `_set_project_dir` the search is
@@ -218,61 +218,6 @@ class DurableOracle(StoredOracle):
             if known.status == TrialStatus.FAILED:
                 self._check_consecutive_failures()
 
-    def score_trial(self, trial: Trial) -> None:
-        """Sets the score and the best step of a trial: those of its best finite step, else None.
-
-        The best step exceeds the bounds the least; of equals it has the best score.
-        """
-        trial.score, trial.best_step = records.best(trial, self.goal)
-
-    def violation(self, trial: Trial) -> float:
-        """How far a completed trial exceeds the bounds, as shares of them, in sum; 0 where it keeps to them."""
-        if not self.goal.constraints:
-            return 0.0
-        if trial.trial_id in self._violations:
-            return self._violations[trial.trial_id]
-        found = self.goal.violation(records.figures(trial))
-        if trial.status == TrialStatus.COMPLETED:  # until then there may be more to come
-            self._violations[trial.trial_id] = found
-        return found
-
-    def losses(self, trial: Trial, reported: Mapping[str, float]) -> tuple[float, ...]:
-        """A completed trial's value for each objective, low where it is good.
-
-        Of one objective without bounds it is the score, which a `score_trial` of one's own may have set.
-
-        Args:
-            trial: The trial.
-            reported: What it has reported at its best step.
-        """
-        if self.is_scored_alone and trial.score is not None:
-            return (-trial.score if self.objective.direction == "max" else trial.score,)
-        return self.goal.losses(reported)
-
-    @property
-    def is_scored_alone(self) -> bool:
-        """Whether the score says all that there is to say of a trial: there is one objective, and no bound."""
-        return len(self.goal.objectives) == 1 and not self.goal.constraints
-
-    def get_best_trials(self, num_trials: int = 1) -> list[Trial]:
-        """Completed trials, the best first: those that keep to the bounds, then those that exceed them the least.
-
-        Args:
-            num_trials: How many; where fewer have a score, others follow, as in KerasTuner.
-        """
-        sign = -1.0 if self.objective.direction == "max" else 1.0
-        scored = [trial for trial in self.trials.values() if trial.score is not None]
-        scored.sort(key=lambda trial: (self.violation(trial), sign * trial.score))
-        rest = [] if len(scored) >= num_trials else [trial for trial in self.trials.values() if trial.score is None]
-        return [*scored, *rest][:num_trials]
-
-    def pareto_front(self) -> list[Trial]:
-        """The completed trials within the bounds that no other one beats: better in one objective, worse in none."""
-        with self._lock:
-            self._open()
-            done = [trial for trial in self.trials.values() if trial.score is not None]
-            return [done[number] for number in self.goal.front([records.figures(trial) for trial in done])]
-
     def _check_open_plan(self, argument: str) -> None:
         if getattr(self, "continues", False):
             raise ParameterError(f"{type(self).__name__} plans all of its trials: leave out {argument}")
@@ -354,5 +299,4 @@ class DurableOracle(StoredOracle):
 
     def _forget(self) -> None:
         super()._forget()
-        self._violations: dict[str, float] = {}  # by the id of the trial
         self._tried_in = -1  # the size of the space for which _tried_so_far holds

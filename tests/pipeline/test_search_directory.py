@@ -78,13 +78,19 @@ def test_only_the_best_trials_weights_are_kept(uninterrupted):
 
 
 @pytest.mark.slow
-def test_killed_and_resumed_equals_uninterrupted(uninterrupted, tmp_path):
-    child = subprocess.run(
-        [sys.executable, "-c", CHILD, MODELS, str(tmp_path), "epoch", "0004"],
-        capture_output=True,
-        timeout=300,
-    )
-    assert child.returncode == -9, child.stderr.decode()
+@pytest.mark.parametrize(
+    "moments",
+    [[("epoch", "0004")], pytest.param([("end", "0002"), ("epoch", "0004")], marks=pytest.mark.nightly)],
+    ids=["once", "twice"],
+)
+def test_killed_and_resumed_equals_uninterrupted(moments, uninterrupted, tmp_path):
+    for event, trial in moments:
+        child = subprocess.run(
+            [sys.executable, "-c", CHILD, MODELS, str(tmp_path), event, trial],
+            capture_output=True,
+            timeout=300,
+        )
+        assert child.returncode == -9, child.stderr.decode()
     events = []
     resumed = search(tmp_path, progress=events.append)
     assert [event["trial"] for event in events if event["event"] == "begin"] == ["0004"]

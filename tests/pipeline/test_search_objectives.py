@@ -6,23 +6,19 @@ import shutil
 from types import SimpleNamespace
 
 import keras
-import keras_tuner
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from keras_tuner.engine.trial import Trial
 from search_models import cheap, cheap_search, make_data
 
 import tfkit
 from tfkit.cli import tfkit as command_line
 from tfkit.errors import ConversionError
 from tfkit.formats import conversion
-from tfkit.goal import Goal, constraints_of
-from tfkit.pipeline import chief, stages
+from tfkit.pipeline import stages
 from tfkit.pipeline.run import check_plugins
 from tfkit.pipeline.search_folder import open_search
 from tfkit.pipeline.search_report import write_search_report
-from tfkit.pipeline.search_result import TrialResult, unmet, why_none
 
 
 def sized(hp):
@@ -263,27 +259,6 @@ def test_what_cannot_be_measured_fails_before_it_is_trained(monkeypatch):
     assert [each["event"] for each in events] == ["begin", "end"]
 
 
-def trial_of(status, score=None, violation=0.0, error=None):
-    return TrialResult("0000", {}, score, status, {}, {}, error, violation)
-
-
-def test_why_no_trial_has_a_score():
-    goal = Goal((("val_loss", "min"),), constraints_of({"parameters": 1}))
-    excluded, failed = trial_of("COMPLETED", violation=2.0), trial_of("FAILED", error="Traceback\nValueError: bad")
-    assert why_none([excluded, excluded], goal) == "none keeps to parameters <= 1, so that none was trained"
-    assert why_none([excluded, trial_of("RUNNING")], goal) == why_none([excluded], goal)
-    assert why_none([failed, excluded], goal) == "ValueError: bad"
-    assert why_none([trial_of("RUNNING")], goal) == ""
-    assert unmet([excluded, failed], goal) == "parameters <= 1"
-    assert [unmet(each, goal) for each in ([], [failed], [excluded, trial_of("COMPLETED", 1.0)])] == [""] * 3
-
-
-def test_a_folder_tells_why_none_has_a_score(tmp_path):
-    cheap_search(sized, trials=2, directory=tmp_path, constraints={"parameters": 1})
-    with pytest.raises(tfkit.SearchError, match=r"none of the 2 trials .* none keeps to parameters <= 1"):
-        _ = open_search(tmp_path).best
-
-
 def test_a_stage_tells_which_trials_are_feasible(two, monkeypatch):
     saved = {}
     section = tfkit.Recipe("toy", data=make_data, model=sized, search={}).search
@@ -296,14 +271,6 @@ def test_a_stage_tells_which_trials_are_feasible(two, monkeypatch):
     monkeypatch.setattr(stages, "search", lambda *args, **options: two)
     stages.run_search(context)
     assert [each["feasible"] for each in saved["trials.json"]["trials"]] == [trial.feasible for trial in two.trials]
-
-
-def test_histories_are_those_of_trials_that_completed():
-    trials = {}
-    for name, status, score in (("0", "COMPLETED", 1.0), ("1", "INVALID", 1.0), ("2", "COMPLETED", None)):
-        trials[name] = Trial(keras_tuner.HyperParameters(), name, status)
-        trials[name].score = score
-    assert list(chief._histories(SimpleNamespace(trials=trials))) == ["0"]
 
 
 def test_figures_are_those_of_rows_that_are_dicts():
@@ -321,3 +288,9 @@ def test_figures_are_those_of_rows_that_are_dicts():
     result = cheap_search(build, data, trials=1, objective=["val_loss", "bytes", "latency_ms"])
     assert result.trials[0].status == "COMPLETED", result.trials[0].error
     assert result.trials[0].metrics["latency_ms"] > 0
+
+
+def test_a_folder_tells_why_none_has_a_score(tmp_path):
+    cheap_search(sized, trials=2, directory=tmp_path, constraints={"parameters": 1})
+    with pytest.raises(tfkit.SearchError, match=r"none of the 2 trials .* none keeps to parameters <= 1"):
+        _ = open_search(tmp_path).best

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import tfkit
+from tfkit.memory import held
 from tfkit.nests import leaves
-from tfkit.pipeline.runners.memory import held
 from tfkit.pipeline.runners.shipped import packed, ship, unpacked, unship
 from tfkit.pipeline.script import load_recipe
 

@@ -9,7 +9,7 @@ import pytest
 from search_tasks import Act, Driven, dying, score, sleeping
 
 import tfkit
-from tfkit.pipeline.runners import memory
+from tfkit import memory
 from tfkit.pipeline.runners.processes import FOLDER
 
 

@@ -13,8 +13,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from tfkit import memory
 from tfkit.errors import SearchError
-from tfkit.pipeline.runners import memory
 from tfkit.pipeline.runners.protocol import Figures, Histories, TrialRequest
 from tfkit.reasons import reason
 

@@ -141,7 +141,7 @@ def _held_over_now() -> Iterator[Any]:
     """Gives a function: the most bytes held at once since then, over those held at the beginning."""
     import tensorflow as tf
 
-    from tfkit.pipeline.runners import memory
+    from tfkit import memory
 
     if tf.config.list_physical_devices("GPU"):
         before = tf.config.experimental.get_memory_info("GPU:0")["current"]

@@ -213,11 +213,10 @@ def agreement(expected: Any, outputs: Any) -> float | None:
 
     if isinstance(expected, (list, dict)) or isinstance(outputs, (list, dict)):
         return None
-    if expected.ndim == 2 and expected.shape[1] > 1:
-        return float(np.mean(np.argmax(expected, -1) == np.argmax(outputs, -1)))
-    if np.min(expected) < 0 or np.max(expected) > 1:
+    several = expected.ndim == 2 and expected.shape[1] > 1
+    if not several and (np.min(expected) < 0 or np.max(expected) > 1):
         return None
-    return float(np.mean((expected.reshape(-1) > 0.5) == (outputs.reshape(-1) > 0.5)))
+    return float(np.mean(decisions(expected, {}) == decisions(outputs, {})))
 
 
 def within(drop: float, max_drop: float | None) -> bool:

@@ -20,7 +20,7 @@ from tfkit.pipeline.evaluate import metric_makers
 from tfkit.pipeline.fit import callbacks
 from tfkit.pipeline.folder import RunFolder, now, open_run
 from tfkit.pipeline.lock import locked
-from tfkit.pipeline.search import check_search
+from tfkit.pipeline.search_oracle import check_search
 from tfkit.pipeline.session import clear_session, quiet_tensorflow
 from tfkit.pipeline.stages import STAGES
 from tfkit.pipeline.steps import AUTO, named_steps

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tfkit.data import Data
 from tfkit.errors import ParameterError, SearchError
-from tfkit.factory import create
 from tfkit.interrupt import heard_interrupts
 from tfkit.parameters import Ge, Gt, check
 from tfkit.pipeline.checkpoints import Checkpoints, best_trial, goal_of
@@ -26,11 +25,12 @@ from tfkit.pipeline.runners.choice import Workers, runner_for
 from tfkit.pipeline.runners.processes import clear
 from tfkit.pipeline.runners.protocol import Runner
 from tfkit.pipeline.search_folder import read_search_facts, write_search_facts
+from tfkit.pipeline.search_oracle import check_oracle, oracle_for
 from tfkit.pipeline.search_result import SearchResult, model_loader, trial_result, unmet
 from tfkit.pipeline.space import Build, explore
-from tfkit.pipeline.trials import Callbacks, Job, copied_callbacks, stop_rule
+from tfkit.pipeline.trials import Callbacks, Job, copied_callbacks
 from tfkit.progress import say, task
-from tfkit.recipe import SearchSection, Step, step_name
+from tfkit.recipe import Step
 
 if TYPE_CHECKING:
     import keras_tuner
@@ -158,10 +158,10 @@ def search(
     _check_given(build, data)
     choose = runner_for(workers)
     copied_callbacks(callbacks)
-    oracle = _oracle(searcher, objective, constraints, budget.trials, explore(build), numbers["seed"])
+    oracle = oracle_for(searcher, objective, constraints, budget.trials, explore(build), numbers["seed"])
     goal = goal_of(oracle)
     job = Job(build, data, callbacks, oracle.objective, stop_early, folds(data, cross_validation), goal.constraints)
-    _check_oracle(oracle, cross_validation=cross_validation, stop_early=stop_early, warm_start=warm_start)
+    check_oracle(oracle, cross_validation=cross_validation, stop_early=stop_early, warm_start=warm_start)
     with contextlib.ExitStack() as undo:
         folder = Path(directory) if directory is not None else _temporary(undo)
         with locked(folder, _LOCK), _opened(oracle, folder, enqueue, warm_start):
@@ -176,25 +176,6 @@ def search(
     return result
 
 
-def check_search(section: SearchSection) -> None:
-    """Checks what needs neither data nor a model: before anything is trained it is told what is wrong.
-
-    Args:
-        section: Of a recipe.
-
-    Raises:
-        ParameterError: The searcher, objective, constraints, rule to stop or workers are none, or do not go together.
-    """
-    import keras_tuner
-
-    runner_for(section.workers)
-    space = keras_tuner.HyperParameters()
-    oracle = _oracle(section.searcher, section.objective, section.constraints, section.trials, space, 0)
-    given = {name: getattr(section, name) for name in ("cross_validation", "stop_early", "warm_start")}
-    # The earlier search itself is read when this one begins, and not where it goes on: it may be gone by then.
-    _check_oracle(oracle, **given)
-
-
 def _budget(begun: float, *, time_budget: float | None, seed: int | None, keep: int, **numbers: Any) -> Budget:
     return Budget(ends=begun + (float("inf") if time_budget is None else time_budget), **numbers)
 
@@ -204,46 +185,6 @@ def _check_given(build: Build, data: Data) -> None:
         raise ParameterError(f"search needs build, a function of hp that returns a compiled Keras model; got {build!r}")
     if not isinstance(data, Data):
         raise ParameterError(f"search needs data, a tfkit.Data; got {type(data).__name__}")
-
-
-def _check_oracle(oracle: keras_tuner.Oracle, **given: Any) -> None:
-    """Checks that a searcher goes with its goal, and with cross_validation, stop_early and warm_start."""
-    stop_rule(given["stop_early"], oracle.objective)
-    _check_goal(oracle)
-    if given["warm_start"] is not None and not hasattr(oracle, "inform"):
-        raise ParameterError(f"the searcher {type(oracle).__name__} learns of no earlier search: leave out warm_start")
-    wrong = [name for name, value in given.items() if value is not None and getattr(oracle, "continues", False)]
-    if wrong:
-        raise ParameterError(
-            f"{type(oracle).__name__} trains trials further from where others have ended, which does not go with "
-            f"{wrong[0]}: leave that out, or take another searcher"
-        )
-
-
-def _check_goal(oracle: keras_tuner.Oracle) -> None:
-    goal = goal_of(oracle)
-    if not goal.logged:
-        raise ParameterError(
-            f"{', '.join(goal.names)} says nothing of how good a model is: search for a metric too, or bound one, "
-            "such as constraints={'val_accuracy': ('>=', 0.9)}"
-        )
-    if len(goal.objectives) > 1 and not hasattr(oracle, "goal"):
-        raise ParameterError(f"{type(oracle).__name__} adds several objectives up: take searcher='genetic'")
-
-
-def _oracle(
-    searcher: Step, objective: Any, constraints: Any, trials: int | None, space: Any, seed: int | None
-) -> keras_tuner.Oracle:
-    import keras_tuner
-
-    if isinstance(objective, tuple) and len(objective) == 2 and objective[1] in ("min", "max"):
-        objective = keras_tuner.Objective(*objective)
-    name, params = step_name(searcher)
-    bounds = {} if constraints is None else {"constraints": constraints}
-    given = {"objective": objective, "max_trials": trials, "hyperparameters": space, "seed": seed, **bounds, **params}
-    oracle = create("searcher", name, **given)
-    oracle.verbose = 0
-    return oracle
 
 
 def _temporary(undo: contextlib.ExitStack) -> Path:

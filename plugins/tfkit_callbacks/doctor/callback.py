@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,11 +10,11 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfkit import memory
 from tfkit.attach.attached import Attached
 from tfkit.models import require_built, require_compiled
 from tfkit.progress import say
 from tfkit_callbacks.doctor.faults import Finding, diagnose
-from tfkit_callbacks.doctor.memory import memory
 from tfkit_callbacks.doctor.observed import Observed
 from tfkit_callbacks.doctor.watch import Watch
 
@@ -82,9 +83,11 @@ class Doctor(Attached):
         for name, value in (logs or {}).items():
             if np.ndim(value) == 0:
                 self._curves.setdefault(name, []).append(float(value))
-        now = memory()
-        if now is not None and (self._memory is None or now[0] / now[1] > self._memory[0] / self._memory[1]):
-            self._memory = now
+        held, left = memory.held(os.getpid()), memory.left()
+        if held is None or left is None:
+            return
+        if self._memory is None or held / (held + left) > self._memory[0] / self._memory[1]:
+            self._memory = (held, held + left)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         watch = self._watch

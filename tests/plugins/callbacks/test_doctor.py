@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import tfkit
-from tfkit_callbacks.doctor import callback as doctor_callback
+from tfkit import memory
 from tfkit_callbacks.doctor.faults import diagnose
 from tfkit_callbacks.doctor.observed import Observed
 
@@ -192,7 +192,8 @@ def test_other_forms_of_labels_are_counted_too(loss):
 
 
 def test_memory_that_is_taken_is_told(monkeypatch):
-    monkeypatch.setattr(doctor_callback, "memory", lambda: (950 * 2**20, 1000 * 2**20))
+    monkeypatch.setattr(memory, "held", lambda pid: 950 * 2**20)
+    monkeypatch.setattr(memory, "left", lambda: 50 * 2**20)
     found = next(each for each in findings(network(), *rows(), epochs=1) if each.fault == "memory-bound")
     assert "950 of 1000 MiB" in found.evidence
 
@@ -264,3 +265,13 @@ def test_a_layer_with_states_and_labels_that_are_ignored_do_no_harm():
     model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(ignore_class=-1))
     y = np.array([0, 1, -1, 1] * 5)
     model.fit(np.ones((20, 3, 8)), y, verbose=0, callbacks=[tfkit.create("callback", "doctor")])
+
+
+@pytest.mark.parametrize(
+    ("waited", "steps", "faults"),
+    [(0.9, 300, []), (0.4, 10, []), (0.9, 30, ["input-bound"])],
+    ids=["what a step takes to be called", "less than half", "most of it"],
+)
+def test_waits_are_told_by_their_share_and_their_length(waited, steps, faults):
+    found = diagnose(Observed({}, seconds=1.0, waited=waited, steps=steps))
+    assert [each.fault for each in found] == faults

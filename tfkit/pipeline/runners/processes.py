@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+from tfkit import memory
 from tfkit.errors import ParameterError, SearchError
 from tfkit.parameters import Gt
-from tfkit.pipeline.runners import memory
 from tfkit.pipeline.runners.protocol import INVALID, Listener, Outcome, Task, TrialRequest
 from tfkit.pipeline.runners.shipped import check_picklable, ship
 from tfkit.pipeline.runners.worker import Terms, Worker

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tfkit.pipeline.runners import memory
+from tfkit import memory
 from tfkit.pipeline.runners.protocol import Figures, Histories, Outcome, TrialRequest
 from tfkit.pipeline.runners.shipped import unpacked
 

@@ -15,8 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from tfkit import child
-from tfkit.pipeline.runners import memory
+from tfkit import child, memory
 from tfkit.pipeline.runners.protocol import TrialRequest
 
 # A message has been begun and does not end: its sender was stopped in the midst of it.

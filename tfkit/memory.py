@@ -34,6 +34,19 @@ def held(pid: int) -> int | None:
     return sum(int(fields[name].split()[0]) * 1024 for name in ("RssAnon", "RssShmem"))
 
 
+def left() -> int | None:
+    """Bytes that this process could still take; None where the system does not tell."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return None
+    fields = dict(line.partition(":")[::2] for line in lines)
+    free, mine = fields.get("MemAvailable"), held(os.getpid())
+    if free is None or mine is None:
+        return None
+    return max(0, min(int(free.split()[0]) * 1024, total() - mine))
+
+
 def peak() -> int:
     """The most bytes that this process has held at once, shared ones included."""
     import resource
