@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tfkit.data import Data
     from tfkit.measurement import Measurement, measure
     from tfkit.models import load_model
+    from tfkit.pipeline.autotune import Autotuned, autotune
     from tfkit.pipeline.batch_finder import BatchSizes, find_batch_size
     from tfkit.pipeline.compare import Comparison, compare
     from tfkit.pipeline.compress import compress
@@ -46,6 +47,7 @@ __version__ = "0.1.0"
 
 # Imported when they are first asked for: a list of plugins or a page of help needs none of them.
 _LATER = {
+    "Autotuned": "tfkit.pipeline.autotune",
     "BatchSizes": "tfkit.pipeline.batch_finder",
     "Comparison": "tfkit.pipeline.compare",
     "CompressionResult": "tfkit.pipeline.result",
@@ -60,6 +62,7 @@ _LATER = {
     "Recipe": "tfkit.recipe",
     "RunResult": "tfkit.pipeline.run",
     "SearchResult": "tfkit.pipeline.search_result",
+    "autotune": "tfkit.pipeline.autotune",
     "compare": "tfkit.pipeline.compare",
     "compress": "tfkit.pipeline.compress",
     "evaluate": "tfkit.pipeline.evaluate",
@@ -77,6 +80,7 @@ _LATER = {
 }
 
 __all__ = [
+    "Autotuned",
     "BatchSizes",
     "Command",
     "Comparison",
@@ -104,6 +108,7 @@ __all__ = [
     "Spec",
     "TfkitError",
     "VerificationError",
+    "autotune",
     "callback",
     "compare",
     "compress",
