@@ -30,8 +30,8 @@ class Accuracy(Classification):
         right = tf.equal(batch.labels, batch.predictions)
         if self.form.multi_label:
             right = tf.reduce_all(right, axis=-1)
-        self.right.assign_add(tf.reduce_sum(tf.where(right, batch.weights, 0.0)) + batch.doubt)
-        self.total.assign_add(tf.reduce_sum(batch.weights))
+        self.right.assign_add(batch.total(right) + batch.doubt)
+        self.total.assign_add(batch.total())
 
     def result(self) -> tf.Tensor:
         if self.classes is None:

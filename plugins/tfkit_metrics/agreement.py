@@ -57,7 +57,8 @@ class Mcc(Agreement):
     def agreement(self, counts: Counts) -> tuple[tf.Tensor, tf.Tensor]:
         expected = tf.reduce_sum(counts.actual * counts.predicted)
         # 1 - Σ share² as a sum of positive terms: where one class has nearly all, 1 - 1 would lose the rest.
-        spreads = (tf.reduce_sum(each * (1 - each)) for each in (counts.actual, counts.predicted))
+        # A share of all weights may come out above 1 by its rounding.
+        spreads = (tf.reduce_sum(each * tf.maximum(1 - each, 0)) for each in (counts.actual, counts.predicted))
         actual, predicted = spreads
         return tf.reduce_sum(counts.hits) - expected, tf.sqrt(actual) * tf.sqrt(predicted)
 

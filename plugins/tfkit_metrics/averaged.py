@@ -76,16 +76,17 @@ def _of_two_classes(
 
 
 def _count_classes(batch: Batch, classes: int) -> Counts:
-    hits = tf.where(tf.equal(batch.labels, batch.predictions), batch.weights, 0.0)
-    counted = [by_class(hits, batch.labels, classes), *_both(batch, batch.weights, classes)]
-    if batch.alike:
+    # What is missed gets an id that is not counted.
+    hit = tf.where(tf.equal(batch.labels, batch.predictions), batch.labels, classes)
+    counted = [by_class(batch.given, hit, classes), *_both(batch, batch.given, classes)]
+    if batch.given is None:
         return Counts(*counted, tf.add_n(counted[1:]))
-    present = tf.ones_like(batch.weights) if batch.present is None else tf.cast(batch.present, tf.float64)
+    present = None if batch.present is None else tf.cast(batch.present, tf.float64)
     return Counts(*counted, tf.add_n(_both(batch, present, classes)))
 
 
-def _both(batch: Batch, weights: tf.Tensor, classes: int) -> list[tf.Tensor]:
-    """Weights summed by predicted class, and by true class."""
+def _both(batch: Batch, weights: tf.Tensor | None, classes: int) -> list[tf.Tensor]:
+    """Weights summed by predicted class, and by true class; None counts rows."""
     return [by_class(weights, ids, classes) for ids in (batch.predictions, batch.labels)]
 
 

@@ -50,10 +50,10 @@ class ConfusionMatrix(Classification):
     def add(self, batch: Batch) -> None:
         labels, predictions = tf.cast(batch.labels, tf.int32), tf.cast(batch.predictions, tf.int32)
         columns = self.matrix.shape[-1]
-        cells, weights = labels * columns + predictions, batch.weights
+        cells, weights = labels * columns + predictions, batch.given
         if self.form.multi_label:
             cells = cells + 4 * tf.range(self.matrix.shape[0])
-            weights = tf.broadcast_to(weights[:, None], tf.shape(cells))
+            weights = None if weights is None else tf.broadcast_to(weights[:, None], tf.shape(cells))
         counted = by_class(weights, cells, self.matrix.shape.num_elements())
         self.matrix.assign_add(tf.reshape(counted, self.matrix.shape) + batch.doubt)
 

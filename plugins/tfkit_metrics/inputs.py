@@ -48,18 +48,29 @@ class Batch:
     Attributes:
         labels: Class ids, int32 (m,); of a multi-label task bool (m, labels).
         predictions: The same form as labels; or scores, (m, classes), or (m, 1) of class 1 of two.
-        weights: Float64 (m,): sample weights, 0 where masked.
+        given: Float64 (m,): sample weights, 0 where masked; None where all are known to be 1.
         present: Bool (m,): False where masked; None where no row is.
         doubt: Float64 scalar to add to every count: 0, or NaN where the batch cannot be counted.
-        alike: Whether all weights are known to be 1.
     """
 
     labels: tf.Tensor
     predictions: tf.Tensor
-    weights: tf.Tensor
+    given: tf.Tensor | None
     present: tf.Tensor | None
     doubt: tf.Tensor
-    alike: bool
+
+    @property
+    def weights(self) -> tf.Tensor:
+        """The weights, float64 (m,), 1 where none are given."""
+        return tf.ones(tf.shape(self.labels)[:1], tf.float64) if self.given is None else self.given
+
+    def total(self, chosen: tf.Tensor | None = None) -> tf.Tensor:
+        """The weight of all rows, or of those that are chosen, bool (m,): float64 scalar."""
+        if self.given is not None:
+            return tf.reduce_sum(self.given if chosen is None else tf.where(chosen, self.given, 0.0))
+        # To count takes a third of what it does to sum up weights of 1.
+        rows = tf.shape(self.labels)[0] if chosen is None else tf.reduce_sum(tf.cast(chosen, tf.int32))
+        return tf.cast(rows, tf.float64)
 
 
 # Reads predictions: (y_pred, classes, present, form) -> (predictions, doubt).
@@ -86,11 +97,12 @@ def read(y_true: Any, y_pred: Any, sample_weight: Any, form: Form, take: Take | 
     y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
     _check_shapes(y_true, y_pred, form)
     classes = count_classes(y_pred, form)
-    weights, present = row_weights(y_pred, mask, sample_weight, form.owner)
+    weights, present = None, None
+    if mask is not None or sample_weight is not None:
+        weights, present = row_weights(y_pred, mask, sample_weight, form.owner)
     labels, doubt_labels = (_label_columns if form.multi_label else _labels)(y_true, y_pred, classes, present, form)
     predictions, doubt_predictions = (take or _predictions)(y_pred, classes, present, form)
-    alike = mask is None and sample_weight is None
-    return Batch(labels, predictions, weights, present, doubt_labels + doubt_predictions, alike), classes
+    return Batch(labels, predictions, weights, present, doubt_labels + doubt_predictions), classes
 
 
 def row_weights(y_pred: tf.Tensor, mask: Any, sample_weight: Any, owner: str) -> tuple[tf.Tensor, tf.Tensor | None]:

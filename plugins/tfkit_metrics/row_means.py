@@ -26,8 +26,8 @@ class RowMean(Scored):
     def add(self, batch: Batch) -> None:
         values, doubts = self.values(batch)
         values = seen(tf.cast(values, tf.float64), batch.present)
-        self.sum.assign_add(tf.reduce_sum(values * batch.weights) + doubts)
-        self.total.assign_add(tf.reduce_sum(batch.weights))
+        self.sum.assign_add(tf.reduce_sum(values if batch.given is None else values * batch.given) + doubts)
+        self.total.assign_add(batch.total())
 
     def result(self) -> tf.Tensor:
         if self.classes is None:

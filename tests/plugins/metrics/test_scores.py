@@ -141,3 +141,12 @@ def test_what_no_row_was_counted_for():
     assert [float(create(name).result()) for name in ALL[:-1]] == [0.0] * (len(ALL) - 1)
     assert float(create("f1", zero_division=1.0, average="micro").result()) == 1.0
     assert create("recall", average=None, num_classes=3).result().shape == (3,)
+
+
+def test_shares_that_round_above_one_leave_a_number():
+    """All predictions are class 0: their weight, summed in another order than that of the labels, is the whole."""
+    weights = [1.0, 3.7, 3.7, *[0.25] * 3, 3.7, 0, 0.25, 0, 0.25, 3.7, 1, 0.25, 3.7, 1, 3.7, 0, 0.25, 3.7, 3.7]
+    weights += [0.25, 0.25, 0.25, 1, 0, 3.7, 0]
+    ids = [1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 0, 0, 1, 1, 0, 1]
+    found = measured(create("mcc"), np.array(ids), np.zeros(28), np.array(weights), [])
+    assert found == reference("mcc", np.array(ids), np.zeros(28, int), np.array(weights), 2, None) == 0
