@@ -6,9 +6,10 @@ from collections import Counter
 import pytest
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
+from tfkit import worker
+
 # A test of these files takes long alone, and shares nothing dear with its neighbours.
 _SPREAD = (
-    "test_conformance.py",
     "test_docs.py",
     "test_equalize.py",
     "test_plugin_template.py",
@@ -19,6 +20,10 @@ _SPREAD = (
 )
 
 
+# A file's tests may take minutes between two conversions: the process that converts is there for both.
+worker._IDLE = 600.0
+
+
 class ByFile(LoadScopeScheduling):
     """The tests of a file go to one worker, which makes the file's fixtures once.
 
@@ -27,6 +32,8 @@ class ByFile(LoadScopeScheduling):
 
     def _split_scope(self, nodeid):
         path = nodeid.split("::", 1)[0]
+        if path.endswith("test_conformance.py"):
+            return nodeid.rpartition("/")[0]  # the checks of a plugin share what they make
         return nodeid if path.rsplit("/", 1)[-1] in _SPREAD else path
 
 

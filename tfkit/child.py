@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tfkit import errors
+from tfkit.cluster import VARIABLE
 from tfkit.errors import ConversionError
 
 MAIN = Path(__file__).parent / "children" / "__main__.py"
@@ -64,7 +65,7 @@ def answered(run: Callable[[Path], int], target: str, kwargs: Mapping[str, Any],
     """
     with tempfile.TemporaryDirectory(prefix="tfkit-child-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        request = {"target": target, "kwargs": kwargs, "path": sys.path}
+        request = {"target": target, "kwargs": kwargs, "directory": Path.cwd(), "path": sys.path}
         (folder / "request.json").write_text(json.dumps(request, default=os.fspath))
         try:
             status = run(folder)
@@ -78,7 +79,8 @@ def answered(run: Callable[[Path], int], target: str, kwargs: Mapping[str, Any],
 def environment_of_child(cpu_only: bool) -> dict[str, str]:
     """The environment of a child: the caller's, without TensorFlow's chatter, and without GPUs if asked for."""
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "2", "PYTHONUNBUFFERED": "1"}
-    return {**os.environ, **quiet, **({"CUDA_VISIBLE_DEVICES": "-1"} if cpu_only else {})}
+    own = {name: value for name, value in os.environ.items() if name != VARIABLE}  # no child is a cluster's worker
+    return {**own, **quiet, **({"CUDA_VISIBLE_DEVICES": "-1"} if cpu_only else {})}
 
 
 def _run(folder: Path, timeout: float, environment: Mapping[str, str]) -> int:

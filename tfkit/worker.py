@@ -16,6 +16,8 @@ from tfkit import child
 # It ends by itself after so many seconds without work, and is replaced after so many calls: frameworks leak.
 _IDLE = 120.0
 _CALLS = 40
+# What pytest tells onlookers, at every step of every test: it changes nothing for a child.
+_ASIDE = "PYTEST_CURRENT_TEST"
 
 
 class Worker:
@@ -89,7 +91,8 @@ _lock = threading.Lock()
 def call(target: str, *, timeout: float = 600.0, cpu_only: bool = True, what: str | None = None, **kwargs: Any) -> Any:
     """Calls a function as `tfkit.child.call` does, in a process that earlier calls may have left warm.
 
-    The process is a new one after a crash or a hang, and where environment or working directory have changed.
+    The process is a new one after a crash or a hang, and where the environment has changed; it works in the caller's
+    working directory of now.
     Calls from other threads than the main one, and those at the same time, get a process of their own.
 
     Args:
@@ -144,7 +147,7 @@ def _answers(pipe: Any, timeout: float) -> bool:
 
 
 def _situation(environment: dict[str, str]) -> dict[str, Any]:
-    return {"environment": environment, "directory": Path.cwd(), "owner": os.getpid()}
+    return {"environment": {**environment, _ASIDE: ""}, "owner": os.getpid()}
 
 
 atexit.register(close)

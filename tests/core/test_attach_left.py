@@ -44,8 +44,19 @@ def test_after_a_fit_nothing_is_left():
     require_as_new(model, before)
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), ValueError("no"), SystemExit()])
-@pytest.mark.parametrize("method", ["on_train_batch_end", "on_epoch_begin", "on_epoch_end", "on_test_batch_begin"])
+METHODS = ("on_train_batch_end", "on_epoch_begin", "on_epoch_end", "on_test_batch_begin")
+ERRORS = (KeyboardInterrupt(), ValueError("no"), SystemExit())
+
+
+@pytest.mark.parametrize(
+    ("method", "error"),
+    [
+        # Each method and each error once.
+        pytest.param(method, error, marks=[] if method == METHODS[0] or error is ERRORS[0] else [pytest.mark.nightly])
+        for method in METHODS
+        for error in ERRORS
+    ],
+)
 def test_after_an_error_in_another_callback_nothing_is_left(method, error):
     model = regression()
     before = on_it(model)

@@ -68,6 +68,25 @@ def test_calls_share_a_process_that_is_set_up_as_a_fresh_one(functions, monkeypa
     assert not alive(seen[0]["pid"])
 
 
+def test_a_call_from_another_directory_works_there_in_the_same_process(functions, tmp_path, monkeypatch):
+    before = worker.call(f"{functions}:about")
+    (tmp_path / "gone").mkdir()
+    for folder in (tmp_path / "gone", tmp_path):
+        monkeypatch.chdir(folder)
+        assert worker.call(f"{functions}:about") == {**before, "here": str(folder)}
+        assert worker.call(f"{functions}:about") == {**before, "here": str(folder)}
+    worker.call("shutil:rmtree", path=tmp_path / "gone")
+
+
+@pytest.fixture
+def pid_of_the_fixture(functions):
+    return worker.call("os:getpid")
+
+
+def test_pytests_note_on_the_step_of_a_test_needs_no_other_process(pid_of_the_fixture):
+    assert worker.call("os:getpid") == pid_of_the_fixture
+
+
 @pytest.mark.parametrize(
     ("function", "error", "text", "log"),
     [

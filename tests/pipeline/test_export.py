@@ -39,7 +39,7 @@ def contents(directory):
 
 
 @pytest.mark.slow
-def test_a_version_is_written_verified_in_a_fresh_process_and_stays_verifiable(model, tmp_path):
+def test_a_version_is_written_verified_in_a_fresh_process_and_stays_verifiable(model, tmp_path, request):
     model.save(tmp_path / "model.keras")
     directory = tmp_path / "models" / "digits"
     rows = np.random.default_rng(0).random((5, 4))
@@ -57,6 +57,7 @@ def test_a_version_is_written_verified_in_a_fresh_process_and_stays_verifiable(m
     assert [line.split()[0] for line in listed.stdout.splitlines()] == list(sidecar["files"].values())
     found = tfkit.create("exporter", "saved-model").predict(made.path, {"pixels": rows.astype("float32")})
     np.testing.assert_allclose(found["scores"], model(rows), rtol=1e-6, atol=1e-6)
+    request.getfixturevalue("here")
     assert verify(made.path).files == len(sidecar["files"])
 
 

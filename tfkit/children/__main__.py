@@ -27,6 +27,7 @@ _PR_SET_PDEATHSIG = 1
 def answer(folder: Path) -> None:
     """Calls the function of `request.json` and writes `result.json`, whole or not at all."""
     request = json.loads((folder / "request.json").read_text())
+    os.chdir(request["directory"])
     sys.path[:] = request["path"]
     try:
         text = json.dumps({"value": _call(request["target"], request["kwargs"])})

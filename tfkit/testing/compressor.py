@@ -12,6 +12,7 @@ from tfkit.errors import ModelError
 from tfkit.registry import Plugin
 from tfkit.testing.examples import Example, make, require, workable
 from tfkit.testing.folders import files, lasting_folder
+from tfkit.testing.shared import shared
 from tfkit.testing.tiny import (
     CLASSES,
     carried,
@@ -34,7 +35,6 @@ class Run:
     """One call of `compress` on the tiny classifier.
 
     Attributes:
-        plugin: The plugin.
         made: What it gave.
         model: The model that it was given.
         data: What it was trained on.
@@ -42,7 +42,6 @@ class Run:
         beside: The files that it wrote elsewhere in the working folder.
     """
 
-    plugin: Plugin
     made: Compressed
     model: Any
     data: Data
@@ -99,18 +98,12 @@ def callback_leaves_nothing_behind(plugin: Plugin) -> None:
         require_nothing_left(before, carried(model))
 
 
-# By plugin, example and epochs: a compressor that converts in a process of its own takes seconds.
-_runs: dict[tuple[int, str, int], Run] = {}
-
-
+@shared
 def _run(plugin: Plugin, example: Example, epochs: int) -> Run:
-    key = (id(plugin), repr(example), epochs)
-    if key not in _runs:
-        directory, before = lasting_folder(), set(files(Path.cwd()))
-        model, rows, made = _compressed(make(plugin, example), epochs, directory)
-        beside = tuple(path for path in files(Path.cwd()) if path not in before)
-        _runs[key] = Run(plugin, made, model, rows, tuple(files(directory)), beside)
-    return _runs[key]
+    directory, before = lasting_folder(), set(files(Path.cwd()))
+    model, rows, made = _compressed(make(plugin, example), epochs, directory)
+    beside = tuple(path for path in files(Path.cwd()) if path not in before)
+    return Run(made, model, rows, tuple(files(directory)), beside)
 
 
 def _compressed(compressor: Any, epochs: int, directory: Path) -> tuple[Any, Data, Compressed]:

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 from tfkit.registry import Plugin
 from tfkit.testing.examples import Example, make, require, workable
 from tfkit.testing.problems import ROWS, Problem, problems
+from tfkit.testing.shared import shared
 
 if TYPE_CHECKING:
+    import keras
     import numpy as np
 
 # How a metric may say that it takes no sample_weight.
@@ -67,21 +69,21 @@ def weights_of_zero_leave_rows_out(plugin: Plugin) -> None:
 
 def measures_in_evaluate(plugin: Plugin) -> None:
     """In `compile(metrics=[…])`, `evaluate` gives what updates by hand give: it works in a graph."""
-    for example, problem, whole in _measured(plugin)[:1]:
-        metric = make(plugin, example)
-        _compare(_evaluated(problem.model(metric), problem), whole, f"{dict(example)} in evaluate(), against by hand")
+    for example, _, whole in _measured(plugin)[:1]:
+        _, found = _model(plugin)
+        _compare(found, whole, f"{dict(example)} in evaluate(), against by hand")
 
 
 def measures_after_loading(plugin: Plugin) -> None:
     """A model saved with it loads and measures the same."""
     import keras
 
-    for example, problem, _ in _measured(plugin)[:1]:
-        model = problem.model(make(plugin, example))
-        before = _evaluated(model, problem)
+    for example, problem, whole in _measured(plugin)[:1]:
+        model, _ = _model(plugin)
         model.save("model.keras")
         loaded = keras.saving.load_model("model.keras")
-        _compare(_evaluated(loaded, problem), before, f"{dict(example)} in a model saved and loaded, against before")
+        loaded.run_eagerly = True  # that it works in a graph is shown by measures_in_evaluate
+        _compare(_evaluated(loaded, problem), whole, f"{dict(example)} in a model saved and loaded, against by hand")
 
 
 def result(metric: Any) -> np.ndarray:
@@ -93,6 +95,15 @@ def result(metric: Any) -> np.ndarray:
     return np.concatenate([np.ravel(np.asarray(leaf, "float64")) for leaf in leaves(metric.result())])
 
 
+@shared
+def _model(plugin: Plugin) -> tuple[keras.Model, np.ndarray]:
+    """A model that measures the first example, and what it measures."""
+    example, problem, _ = _measured(plugin)[0]
+    model = problem.model(make(plugin, example))
+    return model, _evaluated(model, problem)
+
+
+@shared
 def _measured(plugin: Plugin) -> list[tuple[Example, Problem, np.ndarray]]:
     """Each example with the first problem that it measures and its result there."""
     return [(example, *found) for example in workable(plugin) if (found := _problem(plugin, example, []))]

@@ -14,8 +14,7 @@ from tfkit.testing.tiny import classifier, data
 if TYPE_CHECKING:
     import numpy as np
 
-# 1000 steps: the first hundred, then every seventh.
-_STEPS = (*range(100), *range(100, 1000, 7))
+_STEPS = 1000
 
 
 def float32_scalar(plugin: Plugin) -> None:
@@ -35,8 +34,8 @@ def finite_and_not_negative(plugin: Plugin) -> None:
     import numpy as np
 
     for example in _of_rates(plugin):
-        rates = _rates(make(plugin, example), _STEPS)
-        bad = [f"{rate:g} at step {step}" for step, rate in zip(_STEPS, rates) if not (np.isfinite(rate) and rate >= 0)]
+        rates = _first_rates(make(plugin, example), _STEPS)
+        bad = [f"{rate:g} at step {step}" for step, rate in enumerate(rates) if not (np.isfinite(rate) and rate >= 0)]
         require(not bad, f"{dict(example)} gives the rate {', '.join(bad[:3])}")
 
 
@@ -116,6 +115,18 @@ def _fitted(plugin: Plugin, example: Any) -> tuple[np.ndarray, float]:
     x: Any = np.ones((12, 1), "float32")
     model.fit(x, x, batch_size=1, verbose=0, callbacks=[schedule, watch])
     return np.negative(np.diff(weights)), float(model.optimizer.learning_rate)
+
+
+def _first_rates(schedule: Any, count: int) -> np.ndarray:
+    """The rates of so many steps, in one graph if that can be: it takes a hundredth of the time."""
+    import numpy as np
+    import tensorflow as tf
+
+    try:
+        mapped = tf.function(lambda steps: tf.map_fn(schedule, steps, fn_output_signature=tf.float32))
+        return np.asarray(mapped(tf.range(count, dtype=tf.int64)))
+    except Exception:  # same_in_a_graph tells it
+        return _rates(schedule, range(count))
 
 
 def _rates(schedule: Any, steps: Iterable[int]) -> np.ndarray:

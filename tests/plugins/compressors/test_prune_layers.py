@@ -20,7 +20,7 @@ def everything():
     x = keras.layers.BatchNormalization()(x)
     x = keras.layers.Bidirectional(keras.layers.LSTM(4, name="lstm"), name="both")(x)
     model = keras.Model(inputs, keras.layers.Dense(2, name="out")(x))
-    model.compile("adam", "mse")
+    model.compile("adam", "mse", run_eagerly=True)  # a graph of the LSTM takes seconds to trace
     return model
 
 
