@@ -5,7 +5,7 @@ import pytest
 import tfkit.testing
 
 # What an extra of its own brings: checked where that is installed.
-PACKAGES = {("searcher", "optuna"): "optuna"}
+PACKAGES = {("searcher", "optuna"): "optuna", ("callback", "wandb"): "wandb"}
 
 
 @tfkit.testing.parametrize("tfkit-keras")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from tfkit.errors import (
     ConversionError,
     DataError,
+    DeviceNotFound,
     ModelError,
     ParameterError,
     PluginConflict,
@@ -90,6 +91,7 @@ __all__ = [
     "ConversionError",
     "Data",
     "DataError",
+    "DeviceNotFound",
     "Export",
     "Exporter",
     "Interval",

@@ -21,6 +21,10 @@ class ParameterError(TfkitError, ValueError):
     """A parameter is unknown, missing, of a wrong type or out of its bounds."""
 
 
+class DeviceNotFound(ParameterError):
+    """A device that this machine lacks: a GPU or TPU that is not there. Its text lists those there are."""
+
+
 class DataError(TfkitError, ValueError):
     """Data that cannot be used: no rows, NaN, lengths that differ, labels out of range."""
 

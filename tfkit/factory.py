@@ -19,7 +19,6 @@ _NO_CALLBACK = {
     "metric": "pass tfkit.create('metric', …) to model.compile(metrics=[…]), or use tfkit.evaluate",
     "searcher": "pass its name to tfkit.search(searcher=…), or tfkit.create('searcher', …) to keras_tuner.Tuner",
     "exporter": "use tfkit.export(model, directory, format=…)",
-    "strategy": "build and compile the model inside tfkit.create('strategy', …).scope()",
 }
 
 

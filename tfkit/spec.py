@@ -51,7 +51,12 @@ KINDS: Mapping[str, Kind] = {
         Kind("searcher", "tfkit_searchers", ("keras_tuner:Oracle",)),
         Kind("compressor", "tfkit_compressors", ("tfkit.protocols:Compressor",)),
         Kind("callback", "tfkit_callbacks", ("keras.callbacks:Callback",)),
-        Kind("strategy", "tfkit_strategies", ("tensorflow:distribute.Strategy",)),
+        Kind(
+            "strategy",
+            "tfkit_strategies",
+            ("tensorflow:distribute.Strategy",),
+            attach="tfkit.attach.replicas.callback:StrategyCallback",
+        ),
         Kind("exporter", "tfkit_exporters", ("tfkit.protocols:Exporter",)),
     )
 }

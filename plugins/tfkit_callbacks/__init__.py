@@ -16,6 +16,13 @@ def tfkit_callbacks() -> Iterator[tfkit.Spec]:
         examples=({"monitor": "loss", "patience": 2}, {"monitor": "loss", "patience": 0, "mode": "min"}),
     )
     yield tfkit.Spec(
+        name="terminate-on-nan",
+        summary="Ends a fit at the first step that is not finite, before it happens, and says the layer.",
+        target="tfkit_callbacks.terminate_on_nan.callback:TerminateOnNaN",
+        params=schemas.TerminateOnNaN,
+        examples=({},),
+    )
+    yield tfkit.Spec(
         name="asha",
         summary="Ends a trial of a search that is not among the best at the next rung (successive halving).",
         target="tfkit_callbacks.asha:SuccessiveHalving",
@@ -58,6 +65,62 @@ def tfkit_callbacks() -> Iterator[tfkit.Spec]:
         examples=({"rho": 0.05},),
     )
     yield tfkit.Spec(
+        name="label-smoothing",
+        summary="Smooths labels of any form in training: ids, one-hot rows, labels that are true or not.",
+        target="tfkit_callbacks.label_smoothing:LabelSmoothing",
+        params=schemas.LabelSmoothing,
+        examples=({"smoothing": 0.1},),
+    )
+    yield tfkit.Spec(
+        name="mixup",
+        summary="Mixes the rows of a batch and their labels, or the losses of class ids.",
+        target="tfkit_callbacks.mixing.mixup:Mixup",
+        params=schemas.Mixup,
+        examples=({"alpha": 0.2},),
+    )
+    yield tfkit.Spec(
+        name="cutmix",
+        summary="Puts a box of another image into each, and mixes labels by its area.",
+        target="tfkit_callbacks.mixing.cutmix:CutMix",
+        params=schemas.CutMix,
+        examples=({"alpha": 1.0},),
+    )
+    yield tfkit.Spec(
+        name="r-drop",
+        summary="Passes each batch twice, with dropout of their own, and has the two agree.",
+        target="tfkit_callbacks.noise.r_drop:RDrop",
+        params=schemas.RDrop,
+        examples=({"alpha": 1.0},),
+    )
+    yield tfkit.Spec(
+        name="dropout",
+        summary="Sets the dropout rates of a built model for a fit, or inserts dropout where it has none.",
+        target="tfkit_callbacks.noise.dropout:DropoutRate",
+        params=schemas.DropoutRate,
+        examples=({"rate": 0.3},),
+    )
+    yield tfkit.Spec(
+        name="stochastic-depth",
+        summary="Leaves out residual branches at random, the deeper the more often.",
+        target="tfkit_callbacks.noise.stochastic_depth:StochasticDepth",
+        params=schemas.StochasticDepth,
+        examples=({"rate": 0.2},),
+    )
+    yield tfkit.Spec(
+        name="image-augmentation",
+        summary="Flips, turns, shifts, zooms, crops or RandAugments training images, each epoch anew.",
+        target="tfkit_callbacks.augmentation.images:ImageAugmentation",
+        params=schemas.ImageAugmentation,
+        examples=({"flip": "horizontal", "crop": 1},),
+    )
+    yield tfkit.Spec(
+        name="word-augmentation",
+        summary="Leaves out words of training texts, and has others change places, each epoch anew.",
+        target="tfkit_callbacks.augmentation.words:WordAugmentation",
+        params=schemas.WordAugmentation,
+        examples=({"drop": 0.1, "swap": 0.1},),
+    )
+    yield tfkit.Spec(
         name="jsonl-log",
         summary="Writes the figures of each epoch as a line of JSON.",
         target="tfkit_callbacks.epoch_logs:JsonLinesLog",
@@ -91,6 +154,13 @@ def tfkit_callbacks() -> Iterator[tfkit.Spec]:
         target="tfkit_callbacks.tensorboard:TensorBoard",
         params=schemas.TensorBoard,
         examples=({"directory": "logs"}, {"directory": "logs", "hyperparameters": {"units": 8}, "histograms": 1}),
+    )
+    yield tfkit.Spec(
+        name="wandb",
+        summary="Logs the curves of a fit and its hyperparameters to Weights & Biases (extra wandb).",
+        target="tfkit_callbacks.weights_and_biases:WeightsAndBiases",
+        params=schemas.WeightsAndBiases,
+        examples=({"mode": "disabled"},),
     )
     yield tfkit.Spec(
         name="progress",

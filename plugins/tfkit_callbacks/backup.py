@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from tfkit.attach.replicas.agreement import smallest
+from tfkit.attach.replicas.keras_repairs import is_multi_worker
 from tfkit.attach.state import learning_rate, load_state, save_state
+from tfkit.cluster import worker_name
+from tfkit.errors import ModelError
 from tfkit.models import require_built, require_compiled
 from tfkit.progress import say
 
@@ -21,7 +23,8 @@ class Backup(keras.callbacks.Callback):
     Kept are all variables of the model and of its optimizer, those of dropout's random numbers too, in one file that
     is there whole or not at all; Keras's `BackupAndRestore` writes weights and epoch one after the other, leaves the
     random numbers out, and lets workers write over each other. The epoch that was interrupted begins again. A fit that
-    ends removes its backup.
+    ends removes its backup. Workers of a cluster keep two epochs each and go on from the newest that all of them have:
+    one may be killed before it has written what another has.
 
     The order of the rows and what other callbacks have counted (such as the patience of early-stopping) are not
     kept: with `shuffle=False`, or a dataset whose order does not depend on how often it was gone through, the resumed
@@ -31,7 +34,8 @@ class Backup(keras.callbacks.Callback):
         directory: Where the backup goes, in a folder of each worker.
 
     Raises:
-        ModelError: When the fit begins: the model is not built or compiled, or has other shapes than the backup.
+        ModelError: When the fit begins: the model is not built or compiled, or has other shapes than the backup; or
+            another worker goes on from an epoch that this one lacks.
 
     Example:
         >>> import tempfile, numpy as np
@@ -59,7 +63,10 @@ class Backup(keras.callbacks.Callback):
             model.optimizer.build(model.trainable_variables)
         self._rate = learning_rate(model)
         self.folder.mkdir(parents=True, exist_ok=True)
-        epochs, path = self._newest()
+        epochs = self._agreed(max(self._kept(), default=0))
+        path = self._kept().get(epochs)
+        if epochs and path is None:
+            raise ModelError(f"{self.folder} lacks epoch {epochs}, where another worker goes on: remove all backups")
         if path is not None:
             load_state(model, path)
             model._initial_epoch = epochs  # as Keras's BackupAndRestore does
@@ -69,28 +76,20 @@ class Backup(keras.callbacks.Callback):
         self.model._initial_epoch = None  # fit has read it; the next one is to begin where it is told to
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        _, before = self._newest()
-        path = self.folder / f"{epoch + 1}.npz"
-        save_state(self.model, path, self._rate)
-        if before not in (None, path):
-            before.unlink()
+        save_state(self.model, self.folder / f"{epoch + 1}.npz", self._rate)
+        kept = {epoch + 1, epoch} if is_multi_worker(self.model.distribute_strategy) else {epoch + 1}
+        for number, path in self._kept().items():
+            if number not in kept:
+                path.unlink()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         self.model._initial_epoch = None
+        self._agreed(0)  # all are at the end
         shutil.rmtree(self.folder, ignore_errors=True)  # a training that is whole does not fail for its backup
 
-    def _newest(self) -> tuple[int, Path | None]:
-        found = {int(path.stem): path for path in self.folder.glob("*.npz") if path.stem.isdigit()}
-        epochs = max(found, default=0)
-        return epochs, found.get(epochs)
+    def _agreed(self, epochs: int) -> int:
+        strategy = self.model.distribute_strategy
+        return smallest(strategy, epochs) if is_multi_worker(strategy) else epochs
 
-
-def worker_name() -> str:
-    """A name for this process among the workers of a cluster, by TF_CONFIG; "worker-0" where there is one alone.
-
-    Example:
-        >>> worker_name()
-        'worker-0'
-    """
-    task = json.loads(os.environ.get("TF_CONFIG") or "{}").get("task", {})
-    return f"{task.get('type', 'worker')}-{task.get('index', 0)}"
+    def _kept(self) -> dict[int, Path]:
+        return {int(path.stem): path for path in self.folder.glob("*.npz") if path.stem.isdigit()}

@@ -43,10 +43,17 @@ class SharpnessAware(TrainStep):
 
     def step(self, model: keras.Model, data: Any) -> dict[str, Any]:
         batch = keras.utils.unpack_x_y_sample_weight(data)
-        seeds = [(each, tf.identity(each.value)) for each in model.non_trainable_variables if not _is_float(each)]
+        seeds = [(each, tf.identity(each.value)) for each in self._states(model) if not _is_float(each)]
         loss, y_pred, found = gradients(model, batch)
         apply(model, self._at_worst(model, batch, found, seeds))
         return note(model, batch, loss, y_pred)
+
+    def _states(self, model: keras.Model) -> list[Any]:
+        assert self._guard is not None
+        return [
+            *model.non_trainable_variables,
+            *(state for each in self._guard.attached for state in each.random_states),
+        ]
 
     def _at_worst(
         self, model: keras.Model, batch: Sequence[Any], found: Sequence[Any], seeds: Sequence[Any]

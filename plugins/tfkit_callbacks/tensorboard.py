@@ -9,6 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfkit_callbacks.hyperparameters import of_fit
+
 
 class TensorBoard(keras.callbacks.TensorBoard):
     """Keras's TensorBoard callback that also fills TensorBoard's HParams page.
@@ -33,19 +35,6 @@ class TensorBoard(keras.callbacks.TensorBoard):
         super().on_train_begin(logs)
         from tensorboard.plugins.hparams import api
 
+        values = of_fit(self.model, self.params, self.hyperparameters)
         with self._train_writer.as_default():
-            tf.summary.experimental.write_raw_pb(api.hparams_pb(self._values()).SerializeToString(), step=0)
-
-    def _values(self) -> dict[str, Any]:
-        optimizer = self.model.optimizer
-        found: dict[str, Any] = {"optimizer": type(optimizer).__name__, "parameters": self.model.count_params()}
-        rate = getattr(optimizer, "_learning_rate", None)
-        if isinstance(rate, keras.Variable):
-            found["learning_rate"] = float(rate.numpy())
-        if self.params.get("steps"):
-            found["steps_per_epoch"] = int(self.params["steps"])
-        return found | {name: _plain(value) for name, value in self.hyperparameters.items()}
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, (bool, int, float, str)) else str(value)
+            tf.summary.experimental.write_raw_pb(api.hparams_pb(values).SerializeToString(), step=0)

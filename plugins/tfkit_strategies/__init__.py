@@ -22,3 +22,23 @@ def tfkit_strategies() -> Iterator[tfkit.Spec]:
         params=schemas.Mirrored,
         examples=({}, {"devices": ("CPU:0",)}),
     )
+    yield tfkit.Spec(
+        name="multi-worker",
+        summary="A copy of the model on each worker that TF_CONFIG names, kept equal.",
+        target="tfkit_strategies.multi_worker:multi_worker",
+        examples=({},),
+    )
+    yield tfkit.Spec(
+        name="tpu",
+        summary="A copy of the model on each core of a TPU.",
+        target="tfkit_strategies.tpu:tpu",
+        params=schemas.Tpu,
+        examples=({},),
+    )
+    yield tfkit.Spec(
+        name="layer-placement",
+        summary="The layers of one model spread over devices, for a model too large for one.",
+        target="tfkit_strategies.placement.strategy:LayerPlacement",
+        params=schemas.LayerPlacement,
+        examples=({"devices": ("CPU:0",)}, {"devices": ("CPU:0",), "balance": "flops"}),
+    )

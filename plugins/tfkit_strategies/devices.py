@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
-from tfkit.errors import ParameterError
+from tfkit.errors import DeviceNotFound, ParameterError
 
 
 def device_name(name: str, owner: str) -> str:
@@ -15,7 +17,7 @@ def device_name(name: str, owner: str) -> str:
         owner: Who asks, for the error's text.
 
     Raises:
-        ParameterError: There is no such device; the text lists those there are.
+        DeviceNotFound: There is no such device; the text lists those there are.
 
     Example:
         >>> device_name("cpu:0", "strategy 'one-device'")
@@ -28,5 +30,18 @@ def device_name(name: str, owner: str) -> str:
     except ValueError:
         found = name
     if found not in there:
-        raise ParameterError(f"{owner} knows no device {name!r}; there are: {', '.join(each[8:] for each in there)}")
+        raise DeviceNotFound(f"{owner} knows no device {name!r}; there are: {', '.join(each[8:] for each in there)}")
+    return found
+
+
+def device_names(names: Sequence[str], owner: str) -> tuple[str, ...]:
+    """Several devices in TensorFlow's own form.
+
+    Raises:
+        DeviceNotFound: As for `device_name`.
+        ParameterError: One comes twice.
+    """
+    found = tuple(device_name(name, owner) for name in names)
+    if len(set(found)) < len(found):
+        raise ParameterError(f"{owner} takes each device once; got {', '.join(names)}")
     return found

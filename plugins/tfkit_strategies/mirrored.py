@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tfkit.errors import ParameterError
-from tfkit_strategies.devices import device_name
+from tfkit.attach.replicas.keras_repairs import repair_keras
+from tfkit_strategies.devices import device_names
 
 
 def mirrored(*, devices: Sequence[str] | None = None) -> tf.distribute.MirroredStrategy:
     """Makes a strategy that splits each batch among devices and sums their gradients.
 
-    Build and compile the model inside its `scope()`.
+    Build and compile the model inside its `scope()`. The same devices give the same strategy again: TensorFlow mixes
+    up what two of them exchange ("Shape mismatch in the collective instance").
 
     Args:
         devices: The devices, such as ("GPU:0", "GPU:1"); None for all GPUs, else all CPUs.
 
     Raises:
-        ParameterError: A device does not exist or comes twice.
+        DeviceNotFound: A device does not exist.
+        ParameterError: A device comes twice.
 
     Example:
         >>> mirrored(devices=["CPU:0"]).num_replicas_in_sync
         1
     """
-    if devices is None:
-        return tf.distribute.MirroredStrategy()
-    names = [device_name(device, "strategy 'mirrored'") for device in devices]
-    if len(set(names)) < len(names):
-        raise ParameterError(f"strategy 'mirrored' takes each device once; got {', '.join(devices)}")
+    repair_keras()
+    if devices is not None:
+        return _made(device_names(devices, "strategy 'mirrored'"))
+    all_there_are = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
+    return _made(tuple(device.name for device in all_there_are))
+
+
+@functools.cache
+def _made(names: tuple[str, ...]) -> tf.distribute.MirroredStrategy:
     return tf.distribute.MirroredStrategy(names)

@@ -14,7 +14,7 @@ def one_device(*, device: str | None = None) -> tf.distribute.OneDeviceStrategy:
         device: The device, such as "GPU:0"; None for the first GPU, else the CPU.
 
     Raises:
-        ParameterError: There is no such device.
+        DeviceNotFound: There is no such device.
 
     Example:
         >>> one_device(device="CPU:0").num_replicas_in_sync

@@ -87,7 +87,6 @@ def test_an_extra_of_the_distribution_is_named(monkeypatch):
         ("metric", "accuracy", {}, "metric 'accuracy' is not installed by a callback: pass tfkit.create('metric', …)"),
         ("searcher", "random", {}, "searcher 'random' is not installed by a callback: pass its name to tfkit.search("),
         ("exporter", "saved-model", {}, "exporter 'saved-model' is not installed by a callback: use tfkit.export("),
-        ("strategy", "one-device", {}, "strategy 'one-device' is not installed by a callback: build and compile"),
         (
             "compressor",
             "quantize",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -20,7 +21,12 @@ class Attached(keras.callbacks.Callback):
     Subclasses implement `install` and `uninstall`, and `finish` where there is a last thing to do. The train
     function is traced anew after the first two: Keras keeps the old graph otherwise and the change would have no
     effect.
+
+    Attributes:
+        random_states: Variables of what draws at random on the model while it is attached, beside those of its layers.
     """
+
+    random_states: Sequence[Any] = ()
 
     def __init__(self) -> None:
         super().__init__()

@@ -40,7 +40,7 @@ def scaled_dropout(model: keras.Model, factor: float) -> Iterator[None]:
         >>> layer.rate
         0.5
     """
-    before = list(_layers(model))
+    before = list(dropout_places(model))
     try:
         for layer, name, rate in before:
             setattr(layer, name, factor * rate)
@@ -52,10 +52,17 @@ def scaled_dropout(model: keras.Model, factor: float) -> Iterator[None]:
 
 def rates(model: keras.Model) -> list[float]:
     """The dropout rates of a model, in the order of its layers."""
-    return [rate for _, _, rate in _layers(model)]
+    return [rate for _, _, rate in dropout_places(model)]
 
 
-def _layers(model: keras.Model) -> Iterator[tuple[Any, str, float]]:
+def dropout_places(model: keras.Model) -> Iterator[tuple[Any, str, float]]:
+    """Every place of a model that can drop: its layer, the name of the attribute, and the rate that it has.
+
+    Example:
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dropout(0.5, name="drop")])
+        >>> [(layer.name, name, rate) for layer, name, rate in dropout_places(model)]
+        [('drop', 'rate', 0.5)]
+    """
     for layer in layers_in(model):
         # A recurrent layer's rates are those of its cell.
         if isinstance(layer, _LAYERS) or hasattr(layer, "get_dropout_mask"):

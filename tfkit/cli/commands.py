@@ -21,6 +21,7 @@ BUILT_IN = (
     Command("export", "Write a model for a server, verified; export verify DIR checks one.", "tfkit.cli.export:export"),
     Command("search", "Show a search's trials and its best values, export its best model.", "tfkit.cli.search:search"),
     Command("doctor", "Print what is wrong with the training of a run, and what to try.", "tfkit.cli.doctor:doctor"),
+    Command("launch", "Run a script in several processes that train together.", "tfkit.cli.launch:launch"),
     Command("report", "Write the report of a run, or of a search, from its files.", "tfkit.cli.report:report"),
 )
 

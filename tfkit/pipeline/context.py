@@ -13,6 +13,7 @@ from tfkit.data import Data
 from tfkit.errors import RecipeError
 from tfkit.models import load_model
 from tfkit.pipeline.folder import RunFolder, write_json
+from tfkit.pipeline.team import Team
 from tfkit.recipe import Recipe
 
 _SMOKE_ROWS = 512
@@ -26,25 +27,18 @@ class Context:
         recipe: The recipe, overrides applied.
         folder: The run's folder.
         smoke: Whether the run only shows that everything works, on a few rows.
+        team: The workers that train with this process, if any.
     """
 
     recipe: Recipe
     folder: RunFolder
     smoke: bool = False
+    team: Team | None = None
 
     @functools.cached_property
     def data(self) -> Data:
-        """The recipe's data.
-
-        Raises:
-            RecipeError: The recipe's data function returns something else.
-        """
-        made = self.recipe.data()
-        if not isinstance(made, Data):
-            raise RecipeError(
-                f"the data function of recipe {self.recipe.name!r} must return a tfkit.Data; got {type(made).__name__}"
-            )
-        return made.head(_SMOKE_ROWS) if self.smoke else made
+        """The recipe's data."""
+        return recipe_data(self.recipe, self.smoke)
 
     def path(self, name: str) -> Path:
         """A file or folder of the run."""
@@ -74,3 +68,17 @@ class Context:
     def model(self, name: str = "model.keras") -> Any:
         """A model of the run, as it lies on disk."""
         return load_model(self.path(name))
+
+
+def recipe_data(recipe: Recipe, smoke: bool) -> Data:
+    """A recipe's data; a few rows of it for a run that only shows that everything works.
+
+    Raises:
+        RecipeError: The recipe's data function returns something else.
+    """
+    made = recipe.data()
+    if not isinstance(made, Data):
+        raise RecipeError(
+            f"the data function of recipe {recipe.name!r} must return a tfkit.Data; got {type(made).__name__}"
+        )
+    return made.head(_SMOKE_ROWS) if smoke else made

@@ -30,10 +30,15 @@ def train(
     import keras
 
     from tfkit.attach.progress import FitProgress
+    from tfkit.attach.replicas.callback import StrategyCallback
+    from tfkit.attach.replicas.preflight import refuse_keras_distribution
 
+    refuse_keras_distribution()
     keras.utils.set_random_seed(recipe.seed)
-    with _scope(recipe.train.strategy):
+    strategy = _strategy(recipe.train.strategy)
+    with contextlib.nullcontext() if strategy is None else strategy.scope():
         model = build(recipe, values)
+    guards = [] if strategy is None else [StrategyCallback(strategy)]
     validation = None if data.validation is None else data.dataset("validation")
     watching = with_doctor(callbacks(recipe.train))
     with task("train", total=recipe.train.epochs) as advance:
@@ -42,7 +47,7 @@ def train(
             validation_data=validation,
             epochs=recipe.train.epochs,
             shuffle=False,  # The dataset shuffles itself.
-            callbacks=[*watching, FitProgress(advance)],
+            callbacks=[*guards, *watching, FitProgress(advance)],
             verbose=0,
         )
     figures = {name: [float(each) for each in values] for name, values in history.history.items()}
@@ -85,8 +90,8 @@ def callbacks(section: TrainSection) -> list[Any]:
     return [callback(kind, name, **params) for kind, name, params in named]
 
 
-def _scope(strategy: Step | None) -> Any:
+def _strategy(strategy: Step | None) -> Any:
     if strategy is None:
-        return contextlib.nullcontext()
+        return None
     name, params = step_name(strategy)
-    return create("strategy", name, **params).scope()
+    return create("strategy", name, **params)

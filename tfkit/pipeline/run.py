@@ -25,6 +25,7 @@ from tfkit.pipeline.session import clear_session, quiet_tensorflow
 from tfkit.pipeline.stages import STAGES
 from tfkit.pipeline.steps import AUTO, named_steps
 from tfkit.pipeline.table import as_text
+from tfkit.pipeline.team import follow, join
 from tfkit.progress import say, task
 from tfkit.recipe import Recipe, Step, step_name
 from tfkit.registry import installed, resolve
@@ -57,6 +58,9 @@ def run(recipe: Recipe, directory: str | Path = "runs", resume: bool = True, smo
     kill -9, goes on in the same folder, with the stage it was in; a recipe that has changed since
     begins a new one. Ends by printing the table and the path of the report.
 
+    Where TF_CONFIG names several workers, as `tfkit launch` and clusters set it, each of them calls this: they train
+    together, and the first does all other stages and writes the run's folder. The training keeps a backup there.
+
     Args:
         recipe: The recipe.
         directory: Runs are kept in `<directory>/<recipe>/<id>/`.
@@ -71,14 +75,20 @@ def run(recipe: Recipe, directory: str | Path = "runs", resume: bool = True, smo
         RunError: The directory cannot be written, or another process is at work in the run.
     """
     recipe = _smoke(recipe) if smoke else recipe
+    team = join(recipe)
     check_plugins(recipe)
+    if team is not None and not team.is_chief:
+        return _result(follow(recipe, team, smoke))
     folder, earlier = open_run(Path(directory), recipe.name, fingerprint(recipe, smoke), resume=resume)
     with locked(folder.path, ".lock"):
         if earlier:
             done = ", ".join(stage["name"] for stage in folder.state["stages"]) or "nothing"
             say(f"{folder.path}: going on; finished: {done} (--fresh starts over)")
-        _run_stages(Context(recipe, folder, smoke))
-    result = RunResult(folder.path, folder.state["stages"], folder.path / "report.html", _table(folder))
+        _run_stages(Context(recipe, folder, smoke, team))
+        told = {"directory": folder.path, "stages": folder.state["stages"], "table": _table(folder)}
+        if team is not None:
+            team.tell(told)
+    result = _result(told)
     print(as_text(result.table))
     print(f"report: {result.report}")
     return result
@@ -153,6 +163,11 @@ def _run_stage(context: Context, name: str, stage: Any) -> None:
     metrics = stage(context)
     context.folder.finish(name, started, metrics)
     say(f"{name}: {time.monotonic() - begin:.1f} s")
+
+
+def _result(told: dict[str, Any]) -> RunResult:
+    directory = Path(told["directory"])
+    return RunResult(directory, told["stages"], directory / "report.html", told["table"])
 
 
 def _table(folder: RunFolder) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ from tfkit.pipeline.search_result import outcome
 from tfkit.pipeline.sensitivity import sensitivity
 from tfkit.pipeline.steps import AUTO, drop_allowed
 from tfkit.pipeline.table import float_row, litert_rows, tested_row
+from tfkit.pipeline.team import with_team
 from tfkit.recipe import Step, step_name
 
 Metrics = dict[str, Any]
@@ -68,7 +69,11 @@ def run_train(context: Context) -> Metrics:
     """Trains the model with the best hyperparameters and saves it."""
     context.clean("model.keras", HISTORY, FILE)
     values = context.read("trials.json", {"best": {}})["best"]
-    model, history, findings = train(context.recipe, context.data.without_test(), values)
+    recipe = context.recipe
+    if context.team is not None:
+        recipe = with_team(recipe, context.folder.path.resolve())
+        context.team.tell({"values": values, "directory": str(context.folder.path.resolve())})
+    model, history, findings = train(recipe, context.data.without_test(), values)
     model.save(context.path("model.keras"))
     context.save(HISTORY, history)
     context.save(FILE, findings)

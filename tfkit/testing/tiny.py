@@ -35,10 +35,13 @@ def classifier(run_eagerly: bool = False) -> keras.Model:
     return model
 
 
-def category_classifier() -> keras.Model:
+def category_classifier(run_eagerly: bool = False) -> keras.Model:
     """A compiled classifier of 4 categories, the numbers from 0 to 7, into 3 classes: it looks them up and embeds them.
 
     For parts that have nothing to do in `classifier`, which has no vocabulary.
+
+    Args:
+        run_eagerly: As for `classifier`.
     """
     import keras
 
@@ -48,7 +51,8 @@ def category_classifier() -> keras.Model:
     model.add(keras.layers.Embedding(CATEGORIES + 1, 4, embeddings_initializer=start))
     model.add(keras.layers.Flatten())
     model.add(keras.layers.Dense(CLASSES, "softmax", kernel_initializer=keras.initializers.GlorotUniform(seed=2)))
-    model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    loss, metrics = "sparse_categorical_crossentropy", ["accuracy"]
+    model.compile(keras.optimizers.SGD(0.1), loss, metrics=metrics, run_eagerly=run_eagerly)
     model.optimizer.build(model.trainable_variables)
     return model
 
@@ -62,6 +66,40 @@ def category_data() -> Data:
     return Data((x[:32], y[:32]), validation=(x[32:], y[32:]), batch_size=8)
 
 
+def image_classifier(run_eagerly: bool = False) -> keras.Model:
+    """A compiled classifier of 4×4 images into 3 classes, with a residual branch and dropout.
+
+    For parts that have nothing to do in `classifier`, which has neither.
+
+    Args:
+        run_eagerly: As for `classifier`.
+    """
+    import keras
+
+    def start(seed: int) -> Any:
+        return keras.initializers.GlorotUniform(seed=seed)
+
+    inputs = keras.Input((4, 4, 1), name="image")
+    first = keras.layers.Conv2D(2, 3, padding="same", activation="relu", kernel_initializer=start(1))(inputs)
+    branch = keras.layers.Conv2D(2, 3, padding="same", kernel_initializer=start(2))(first)
+    flat = keras.layers.Dropout(0.2, seed=3)(keras.layers.Flatten()(keras.layers.Add()([first, branch])))
+    outputs = keras.layers.Dense(CLASSES, "softmax", kernel_initializer=start(4))(flat)
+    model = keras.Model(inputs, outputs)
+    loss, metrics = "sparse_categorical_crossentropy", ["accuracy"]
+    model.compile(keras.optimizers.SGD(0.1), loss, metrics=metrics, run_eagerly=run_eagerly)
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def image_data() -> Data:
+    """32 rows to train on and 16 to validate on, for `image_classifier`."""
+    import numpy as np
+
+    x = np.random.default_rng(0).random((48, 4, 4, 1)).astype("float32")
+    y = x.reshape(48, -1)[:, :CLASSES].argmax(axis=1)
+    return Data((x[:32], y[:32]), validation=(x[32:], y[32:]), batch_size=8)
+
+
 def data() -> Data:
     """32 rows to train on and 16 to validate on, for `classifier`."""
     import numpy as np
@@ -72,11 +110,11 @@ def data() -> Data:
     return Data((x[:32], y[:32]), validation=(x[32:], y[32:]), batch_size=8)
 
 
-def fit(model: keras.Model, *callbacks: Any, epochs: int = 1) -> dict[str, list[float]]:
-    """Trains on `data`, unshuffled, and returns the history."""
+def fit(model: keras.Model, *callbacks: Any, epochs: int = 1, rows: Data | None = None) -> dict[str, list[float]]:
+    """Trains on `data`, or other rows, unshuffled, and returns the history."""
     import keras
 
-    rows = data()
+    rows = rows or data()
     history = model.fit(
         *rows.train,
         validation_data=rows.validation,

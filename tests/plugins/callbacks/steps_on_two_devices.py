@@ -1,6 +1,7 @@
 """What test_two_devices.py runs in a process of its own, which has two logical CPU devices."""
 
 import sys
+import warnings
 
 import keras
 import numpy as np
@@ -35,6 +36,25 @@ def batch_size(**built):
     return np.concatenate([each.ravel() for each in model.get_weights()]), history
 
 
+def ends_at_nan():
+    """The state at the end of the first epoch comes back, which is that of one device after it."""
+    rows, labels = np.concatenate([X[:20], X[:20]]), np.concatenate([Y[:20], Y[:20]])
+    rows[25] = np.nan
+    epochs = tf.data.Dataset.from_tensor_slices((rows, labels)).batch(10)
+    with two().scope():
+        model = small_model()
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", RuntimeWarning)
+        model.fit(
+            epochs.repeat(), epochs=2, steps_per_epoch=2, callbacks=[made("terminate-on-nan")], shuffle=False, verbose=0
+        )
+    assert any("those at the end of the epoch before" in str(each.message) for each in told), told
+    plain = small_model()
+    plain.fit(epochs.take(2), shuffle=False, verbose=0)
+    for one, other in zip(model.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
 def main(names):
     for name in names:
         callbacks = WAYS[name]
@@ -43,6 +63,8 @@ def main(names):
         print(name)
     assert_same(batch_size(strategy=two()), batch_size(), atol=1e-5)
     print("batch-size")
+    ends_at_nan()
+    print("terminate-on-nan")
 
 
 if __name__ == "__main__":

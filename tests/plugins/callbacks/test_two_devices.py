@@ -15,4 +15,4 @@ def test_two_devices_end_as_one(names):
     run = [sys.executable, str(CHILD), *names]
     done = subprocess.run(run, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.split() == [*names, "batch-size"]
+    assert done.stdout.split() == [*names, "batch-size", "terminate-on-nan"]

@@ -2,8 +2,10 @@
 
 import sys
 
+import guarded_fits
 import keras
 import numpy as np
+import placed_fits
 import tensorflow as tf
 
 import tfkit
@@ -72,6 +74,18 @@ def main(folder):
     found = exporter.predict(folder, {"numbers": X})["sum"]
     np.testing.assert_allclose(found, X @ model.get_weights()[0] + model.get_weights()[1], rtol=1e-4, atol=1e-5)
     print("exported")
+
+    guarded_fits.all_at_once()
+    guarded_fits.evaluated_without_a_callback()
+    print("guarded")
+    guarded_fits.prevented()
+    print("prevented")
+
+    placed_fits.as_on_one_device()
+    placed_fits.gradients_where_their_layers_are()
+    print("placed")
+    placed_fits.refused()
+    print("whole")
 
 
 if __name__ == "__main__":

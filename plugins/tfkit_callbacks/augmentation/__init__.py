@@ -1,0 +1,1 @@
+"""Training batches that are never the same twice."""

@@ -1,0 +1,1 @@
+"""Batches whose rows are mixed with each other."""

@@ -1,0 +1,1 @@
+"""What a model leaves out at random while it trains."""

@@ -1,0 +1,1 @@
+"""Layer placement: the layers of one model on several devices."""

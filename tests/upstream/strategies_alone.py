@@ -1,0 +1,114 @@
+"""What test_strategy_traps.py runs in a process of its own: Keras without tfkit on two logical CPU devices."""
+
+import contextlib
+import sys
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+MENDED = "Keras has mended this: strike it off docs/upstream.md, and tfkit's repair in tfkit/attach/replicas"
+cpu = tf.config.list_physical_devices("CPU")[0]
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+MIRRORED = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(20, 4)).astype("float32")
+Y = X.sum(axis=1, keepdims=True)
+
+
+def model_of(strategy=None, norm=False, optimizer=None, **compiled):
+    keras.utils.set_random_seed(0)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        layers = [keras.Input((4,)), *([keras.layers.BatchNormalization()] if norm else []), keras.layers.Dense(1)]
+        model = keras.Sequential(layers)
+        model.compile(optimizer or keras.optimizers.SGD(0.1), "mse", metrics=["mae"], **compiled)
+    return model
+
+
+def fitted(model, rows=20, batch_size=10):
+    return model.fit(X[:rows], Y[:rows], batch_size=batch_size, shuffle=False, verbose=0).history
+
+
+def distance(one, other):
+    return max(np.abs(a - b).max() for a, b in zip(one.get_weights(), other.get_weights()))
+
+
+def central_storage_metrics():
+    plain, model = model_of(), model_of(tf.distribute.experimental.CentralStorageStrategy(["CPU:0", "CPU:1"], "CPU:0"))
+    wanted, found = fitted(plain), fitted(model)
+    assert distance(model, plain) < 1e-5
+    assert abs(found["loss"][0] - wanted["loss"][0]) > 1e-3, MENDED
+
+
+def statistics_of_each_replica_apart():
+    plain, model = model_of(norm=True), model_of(MIRRORED, norm=True)
+    fitted(plain), fitted(model)
+    assert distance(model, plain) > 1e-3, MENDED
+    mean = model.layers[0].moving_mean.value.values
+    assert np.abs(mean[0].numpy() - mean[1].numpy()).max() > 1e-3, MENDED
+
+
+def distribution_without_effect():
+    mesh = keras.distribution.DeviceMesh((2,), ["batch"], ["cpu:0", "cpu:1"])
+    keras.distribution.set_distribution(keras.distribution.DataParallel(device_mesh=mesh, auto_shard_dataset=False))
+    model = model_of()
+    keras.distribution.set_distribution(None)
+    fitted(model)
+    assert type(model.weights[0].value).__name__ == "ResourceVariable", MENDED
+    assert not hasattr(model.weights[0].value, "values"), MENDED
+    assert model.distribute_strategy.num_replicas_in_sync == 1, MENDED
+
+
+def odd_first_batch():
+    model = model_of(MIRRORED)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="AddN"):
+        fitted(model, batch_size=11)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="AddN"):
+        model.evaluate(X, Y, batch_size=11, verbose=0)
+
+
+def rows_of_a_shorter_part_count_more():
+    plain, model = model_of(), model_of(MIRRORED)
+    fitted(plain, rows=11), fitted(model, rows=11)
+    assert distance(model, plain) > 1e-3, MENDED
+
+
+def two_strategies_of_the_same_devices():
+    """Two MirroredStrategy of the same devices mix up what they exchange, where models differ."""
+    other = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    with other.scope():
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3), keras.layers.Dense(1)])
+        model.compile("sgd", "mse")
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Shape mismatch in the collective"):
+        fitted(model)
+
+
+def fails(words, **built):
+    with pytest.raises((tf.errors.InvalidArgumentError, RuntimeError), match=words):
+        fitted(model_of(MIRRORED, **built))
+
+
+def accumulation():
+    with MIRRORED.scope():
+        optimizer = keras.optimizers.SGD(gradient_accumulation_steps=2)
+    fails("merge_call", optimizer=optimizer)
+
+
+SHOWN = {
+    "6": central_storage_metrics,
+    "7": statistics_of_each_replica_apart,
+    "8": distribution_without_effect,
+    "28": odd_first_batch,
+    "uneven": rows_of_a_shorter_part_count_more,
+    "twice": two_strategies_of_the_same_devices,
+    "jit": lambda: fails("", jit_compile=True),
+    "executions": lambda: fails("placeholder", steps_per_execution=2),
+    "accumulation": accumulation,
+    "optimizer": lambda: fails("Mixing different", optimizer=keras.optimizers.Adam()),
+}
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        SHOWN[name]()
+        print(name)

@@ -1,0 +1,51 @@
+"""What cannot be repaired for one fit is refused before its first step, with the way out."""
+
+from __future__ import annotations
+
+import keras
+import tensorflow as tf
+
+from tfkit.attach.optimizers import batches_per_update, inner_optimizer
+from tfkit.errors import ModelError
+
+
+def refuse_keras_distribution() -> None:
+    """Raises ModelError where a `keras.distribution` is set: on TensorFlow it does nothing, without a word."""
+    found = keras.distribution.distribution()
+    if found is not None:
+        raise ModelError(
+            f"keras.distribution.{type(found).__name__} is set and does nothing on the TensorFlow backend: call "
+            "keras.distribution.set_distribution(None), and build the model in the scope of strategy 'mirrored' or "
+            "'layer-placement'"
+        )
+
+
+def check_scope(model: keras.Model, strategy: tf.distribute.Strategy) -> None:
+    """Raises ModelError unless a model was built in the scope of such a strategy."""
+    has, wanted = model.distribute_strategy, type(strategy).__name__
+    if strategy.num_replicas_in_sync > 1 and has.num_replicas_in_sync == 1:
+        raise ModelError(
+            f"model {model.name!r} was not built in the scope of a {wanted}, and trains on one device: "
+            "build and compile it inside tfkit.create('strategy', …).scope()"
+        )
+
+
+def check_optimizer_scope(model: keras.Model) -> None:
+    """Raises ModelError for an optimizer from outside the scope; Keras says "Mixing different … objects"."""
+    optimizer = inner_optimizer(model.optimizer)
+    if getattr(optimizer, "_distribution_strategy", model.distribute_strategy) is not model.distribute_strategy:
+        raise ModelError(
+            f"the optimizer {optimizer.name!r} was made outside the strategy's scope: make it, and compile the model, "
+            "inside the scope"
+        )
+
+
+def refuse_accumulation(model: keras.Model) -> None:
+    """Raises ModelError for an optimizer that accumulates gradients, which fails under several replicas."""
+    steps = batches_per_update(model.optimizer)
+    if steps > 1:
+        raise ModelError(
+            f"gradient_accumulation_steps={steps} fails under {type(model.distribute_strategy).__name__} (keras issue "
+            f"20582): leave it out, multiply the batch size by {steps}, and pass "
+            f"tfkit.callback('callback', 'micro-batches', steps={steps})"
+        )
