@@ -5,7 +5,7 @@ import json
 import pytest
 
 from tfkit.cli import execute, tfkit
-from tfkit.pipeline.diagnosis import findings_of, with_doctor
+from tfkit.pipeline.diagnosis import findings_of, with_watchers
 
 CURVES = {"loss": [1.0, 0.5, 0.2, 0.1, 0.05], "val_loss": [1.0, 0.8, 0.9, 1.2, 1.5]}
 FOUND = {"fault": "imbalance", "evidence": "class 1 has 2% of the rows", "advice": "class_weight", "severity": 0.9}
@@ -41,7 +41,8 @@ def test_what_is_no_run_is_a_users_mistake(tmp_path, capsys):
     assert run(tmp_path / "gone") == 2
 
 
-def test_a_fit_has_one_doctor():
-    (own,) = with_doctor([])
-    assert with_doctor([own]) == [own]
-    assert findings_of([own]) == []
+def test_a_fit_has_one_of_each_that_watches():
+    ending, doctor = with_watchers([])
+    assert (type(ending).__name__, type(doctor).__name__) == ("TerminateOnNaN", "Doctor")
+    assert with_watchers([doctor, ending]) == [doctor, ending]
+    assert findings_of([ending, doctor]) == []

@@ -17,12 +17,22 @@ FILE, HISTORY = "doctor.json", "history.json"
 Finding = dict[str, Any]
 
 
-def with_doctor(callbacks: Sequence[Any]) -> list[Any]:
-    """Callbacks of a fit, and a doctor at their end where there is none yet and one is installed."""
-    rows = installed().select("callback")
-    if any(hasattr(each, "findings") for each in callbacks) or not any(row.name == "doctor" for row in rows):
-        return list(callbacks)
-    return [*callbacks, create("callback", "doctor")]
+# Callbacks of every training of a recipe, and what tells that one like it is there already.
+_WATCHERS = {"terminate-on-nan": "stopped_at", "doctor": "findings"}
+
+
+def with_watchers(callbacks: Sequence[Any]) -> list[Any]:
+    """Callbacks of a fit, with one that ends it at NaN and a doctor after them where there are none yet.
+
+    What is not installed is left out.
+    """
+    names = {row.name for row in installed().select("callback")}
+    missing = [
+        name
+        for name, attribute in _WATCHERS.items()
+        if name in names and not any(hasattr(each, attribute) for each in callbacks)
+    ]
+    return [*callbacks, *(create("callback", name) for name in missing)]
 
 
 def findings_of(callbacks: Sequence[Any]) -> list[Finding]:

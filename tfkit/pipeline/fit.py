@@ -9,7 +9,7 @@ from tfkit.data import Data
 from tfkit.errors import ModelError
 from tfkit.factory import callback, create
 from tfkit.models import require_compiled
-from tfkit.pipeline.diagnosis import findings_of, with_doctor
+from tfkit.pipeline.diagnosis import findings_of, with_watchers
 from tfkit.progress import task
 from tfkit.recipe import Recipe, Step, TrainSection, step_name
 
@@ -40,7 +40,7 @@ def train(
         model = build(recipe, values)
     guards = [] if strategy is None else [StrategyCallback(strategy)]
     validation = None if data.validation is None else data.dataset("validation")
-    watching = with_doctor(callbacks(recipe.train))
+    watching = with_watchers(callbacks(recipe.train))
     with task("train", total=recipe.train.epochs) as advance:
         history = model.fit(
             data.dataset("train"),
