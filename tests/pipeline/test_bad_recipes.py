@@ -90,3 +90,11 @@ def test_a_stage_that_failed_is_done_again_when_the_recipe_is_right(tmp_path):
 def test_the_baseline_is_the_most_frequent_class(tmp_path):
     result = tfkit.run(recipe(data=lambda: tfkit.Data((X, np.r_[Y[:-10], np.ones(10, int)]))), tmp_path)
     assert result.stages[0]["metrics"]["constant"]["accuracy"] == pytest.approx(25 / 40)
+
+
+def test_an_earlier_search_that_is_not_there_is_told_before_anything_is_trained(tmp_path):
+    asked = {"trials": 1, "objective": "accuracy", "warm_start": tmp_path / "gone"}
+    with pytest.raises(tfkit.RunError, match="gone"):
+        tfkit.run(recipe(metrics=["accuracy"], search=asked), tmp_path / "runs")
+    (state,) = (tmp_path / "runs" / "bad").glob("*/run.json")
+    assert json.loads(state.read_text())["stages"] == []

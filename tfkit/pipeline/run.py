@@ -20,7 +20,7 @@ from tfkit.pipeline.evaluate import metric_makers
 from tfkit.pipeline.fit import callbacks
 from tfkit.pipeline.folder import RunFolder, now, open_run
 from tfkit.pipeline.lock import locked
-from tfkit.pipeline.search_oracle import check_search
+from tfkit.pipeline.search_oracle import check_earlier, check_search
 from tfkit.pipeline.session import clear_session, quiet_tensorflow
 from tfkit.pipeline.stages import STAGES
 from tfkit.pipeline.steps import AUTO, named_steps
@@ -84,6 +84,8 @@ def run(recipe: Recipe, directory: str | Path = "runs", resume: bool = True, smo
         if earlier:
             done = ", ".join(stage["name"] for stage in folder.state["stages"]) or "nothing"
             say(f"{folder.path}: going on; finished: {done} (--fresh starts over)")
+        if recipe.search is not None and not (folder.path / "search").exists():
+            check_earlier(recipe.search)
         _run_stages(Context(recipe, folder, smoke, team))
         told = {"directory": folder.path, "stages": folder.state["stages"], "table": _table(folder)}
         if team is not None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tfkit.errors import ParameterError
 from tfkit.factory import create
 from tfkit.pipeline.checkpoints import goal_of
+from tfkit.pipeline.earlier import results_of
 from tfkit.pipeline.runners.choice import runner_for
 from tfkit.pipeline.trials import stop_rule
 from tfkit.recipe import SearchSection, Step, step_name
@@ -24,14 +25,31 @@ def check_search(section: SearchSection) -> None:
     Raises:
         ParameterError: The searcher, objective, constraints, rule to stop or workers are none, or do not go together.
     """
+    runner_for(section.workers)
+    oracle = _oracle_of(section)
+    given = {name: getattr(section, name) for name in ("cross_validation", "stop_early", "warm_start")}
+    check_oracle(oracle, **given)
+
+
+def check_earlier(section: SearchSection) -> None:
+    """Checks the earlier search that one begins from; where that goes on it is not asked for, and may be gone.
+
+    Args:
+        section: Of a recipe.
+
+    Raises:
+        ParameterError: It is none, or one for other objectives.
+        RunError: There is no search in the directory.
+    """
+    if section.warm_start is not None:
+        results_of(section.warm_start, goal_of(_oracle_of(section)))
+
+
+def _oracle_of(section: SearchSection) -> keras_tuner.Oracle:
     import keras_tuner
 
-    runner_for(section.workers)
     space = keras_tuner.HyperParameters()
-    oracle = oracle_for(section.searcher, section.objective, section.constraints, section.trials, space, 0)
-    given = {name: getattr(section, name) for name in ("cross_validation", "stop_early", "warm_start")}
-    # The earlier search itself is read when this one begins, and not where it goes on: it may be gone by then.
-    check_oracle(oracle, **given)
+    return oracle_for(section.searcher, section.objective, section.constraints, section.trials, space, 0)
 
 
 def oracle_for(
