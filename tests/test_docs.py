@@ -43,6 +43,12 @@ def test_every_plugin_is_named_in_a_test_of_its_own(row):
     assert any(quoted.search(file.read_text(encoding="utf-8")) for file in files if file.name != "test_docs.py")
 
 
+def test_every_kind_has_a_page():
+    linked = dict(re.findall(r"\[(\w+)\]\(([\w/.]+)\)", README))
+    for kind in KINDS:
+        assert (ROOT / linked[kind]).read_text(encoding="utf-8").startswith("# ")
+
+
 def test_every_hook_is_documented():
     guide = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
     for kind in KINDS.values():
