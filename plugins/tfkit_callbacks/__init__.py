@@ -170,6 +170,13 @@ def tfkit_callbacks() -> Iterator[tfkit.Spec]:
         examples=({},),
     )
     yield tfkit.Spec(
+        name="resource-monitor",
+        summary="Adds speed and memory to the logs of each epoch.",
+        target="tfkit_callbacks.resource_monitor:ResourceMonitor",
+        params=schemas.ResourceMonitor,
+        examples=({},),
+    )
+    yield tfkit.Spec(
         name="doctor",
         summary="Says at the end of a fit what is wrong with it, with the figures, and what to try.",
         target="tfkit_callbacks.doctor.callback:Doctor",

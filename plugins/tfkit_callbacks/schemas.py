@@ -168,5 +168,10 @@ class Progress:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ResourceMonitor:
+    pass
+
+
+@dataclass(frozen=True, kw_only=True)
 class Doctor:
     pass

@@ -11,7 +11,7 @@ import numpy as np
 
 import tfkit
 from tfkit import Data, ParameterError
-from tfkit.attach.guard import running_callbacks
+from tfkit.attach.guard import running_callbacks, stand_first
 
 
 class ValidationMetrics(keras.callbacks.Callback):
@@ -58,9 +58,7 @@ class ValidationMetrics(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._is_first = True
-        running = running_callbacks()
-        if running is not None:  # a new list: Keras is going through the old one
-            running.callbacks = [self, *(each for each in running.callbacks if each is not self)]
+        stand_first(self)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         is_last = epoch + 1 == self.params.get("epochs")

@@ -152,3 +152,13 @@ def running_callbacks() -> keras.callbacks.CallbackList | None:
             return caller
         frame = frame.f_back
     return None
+
+
+def stand_first(callback: keras.callbacks.Callback) -> None:
+    """Has a callback come before all others of the list that is calling it, from the next call on.
+
+    What it adds to the logs is there for those that write them or go by them.
+    """
+    running = running_callbacks()
+    if running is not None:  # a new list: Keras is going through the old one
+        running.callbacks = [callback, *(each for each in running.callbacks if each is not callback)]
