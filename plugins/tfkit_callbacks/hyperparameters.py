@@ -7,6 +7,8 @@ from typing import Any
 
 import keras
 
+from tfkit.attach.optimizers import inner_optimizer
+
 
 def of_fit(model: keras.Model, params: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """The optimizer, its learning rate unless a schedule sets it, parameters, batches of an epoch, and what is given.
@@ -16,7 +18,7 @@ def of_fit(model: keras.Model, params: Mapping[str, Any], given: Mapping[str, An
         params: Those of a callback of the fit.
         given: Further names and values; what is no number, text or boolean becomes a text.
     """
-    optimizer = model.optimizer
+    optimizer = inner_optimizer(model.optimizer)
     found: dict[str, Any] = {"optimizer": type(optimizer).__name__, "parameters": model.count_params()}
     rate = getattr(optimizer, "_learning_rate", None)
     if isinstance(rate, keras.Variable):

@@ -54,8 +54,8 @@ def autotune(
 
     Layouts of the input, steps_per_execution and jit are tried one after the other, each beside the best so far; what
     won is measured once more beside `model.fit(x, y)`, and where it is not clearly faster the default is returned. The
-    model is left as it was. Batches of other sizes and other precisions train another model, so they are tried only
-    when asked for.
+    model is left as it was; TensorFlow's own random numbers go on. Batches of other sizes and other precisions train
+    another model, so they are tried only when asked for.
 
     Args:
         model: A built and compiled model.
@@ -150,7 +150,7 @@ def _proven(race: Race) -> Autotuned:
         speedup = race.again(best)
     if speedup < _PROVEN:
         if best != race.default:
-            race.left_out[str(best)] = f"measured again it was {speedup:.2f} times as fast as the default"
+            race.left_out.setdefault(str(best), f"measured again it was {speedup:.2f} times as fast as the default")
         best, speedup = race.default, 1.0
     compiled = {"steps_per_execution": best.steps_per_execution, "jit_compile": best.jit_compile}
     return Autotuned(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +18,10 @@ Layout = Callable[[int], dict[str, Any]]
 
 # Made by a pass over all rows.
 WHOLE_PASS = ("cached", "mapped once")
-_COMPARED = 8  # rows, or batches, that two ways are compared on
+_COMPARED = 8  # batches that are looked at twice
+_ROWS = 256  # rows over the whole part that a function is tried on
+# Operations that draw at random, keep something, or call Python.
+_IMPURE = re.compile("^(?!Stateless)(.*(Random|Rng|Multinomial|TruncatedNormal|Assign|PyFunc)|Stateful(?!Partitioned))")
 
 
 def layouts(data: Data, preprocess: Preprocess | None = None) -> dict[str, Layout]:
@@ -39,8 +44,9 @@ def layouts(data: Data, preprocess: Preprocess | None = None) -> dict[str, Layou
     if preprocess is not None:
         return _of_preprocessed(part, preprocess)
     found: dict[str, Layout] = {"arrays": lambda size: {**dict(zip(LABELS, part)), "batch_size": size}}
-    if not is_mapped(part):
-        found["gathered"] = lambda size: _fit(_gathered(part, size))
+    if not is_mapped(part) and _fits(leaves(part), len(leaves(part)[0])):
+        gathered = _gathered(part)
+        found["gathered"] = lambda size: _fit(gathered(size))
     return found
 
 
@@ -74,16 +80,18 @@ def _of_preprocessed(part: Any, preprocess: Preprocess) -> dict[str, Layout]:
         return rows.map(mapped, num_parallel_calls=tf.data.AUTOTUNE).batch(size).prefetch(tf.data.AUTOTUNE)
 
     found: dict[str, Layout] = {"mapped": lambda size: _fit(by_row(size))}
-    first = map_leaves(lambda leaf: tf.constant(leaf[:_COMPARED]), part[0])
-    singly, again = (_stacked(preprocess, first) for _ in range(2))
-    if not _same(singly, again):
-        return found  # it draws at random: neither a batch nor a copy of its results is the same
-    if _same(singly, _or_none(preprocess, first)):
+    rows = len(leaves(part)[0])
+    if not is_pure(preprocess, part[0]):
+        return found  # neither a batch nor a copy of its results is the same
+    some = map_leaves(lambda leaf: tf.constant(leaf[:: -(-rows // _ROWS)]), part[0])
+    singly = _stacked(preprocess, some)
+    if _is_by_row(preprocess, some, singly):
+        gathered = _gathered(part)
         found["batched, then mapped"] = lambda size: _fit(
-            _gathered(part, size).map(mapped, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+            gathered(size).map(mapped, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
         )
-    if _fits(leaves(singly), len(leaves(part)[0])):
-        found["mapped once"] = lambda size: _fit(_gathered(_mapped_once(part, mapped), size))
+    if _fits(leaves(singly), rows):
+        found["mapped once"] = lambda size: _fit(_gathered(_mapped_once(part, mapped))(size))
     return found
 
 
@@ -93,24 +101,27 @@ def _fit(dataset: Any) -> dict[str, Any]:
     return {"x": dataset, "y": None, "shuffle": False}
 
 
-def _gathered(part: Any, size: int) -> Any:
-    """Batches that are gathered from tensors by an order that is drawn in one go each epoch."""
+def _gathered(part: Any) -> Callable[[int], Any]:
+    """Makes batches that are gathered from tensors, by an order of the rows that is new each epoch."""
     import keras
     import tensorflow as tf
 
-    with tf.device("CPU:0"):
-        tensors = map_leaves(lambda leaf: tf.constant(_as_keras(leaf, keras.config.floatx())), part)
     rows = len(leaves(part)[0])
 
-    def order(_: Any) -> Any:
-        return tf.data.Dataset.from_tensor_slices(tf.random.shuffle(tf.range(rows))).batch(size)
+    @functools.cache
+    def tensors() -> Any:
+        with tf.device("CPU:0"):
+            return map_leaves(lambda leaf: tf.constant(_as_keras(leaf, keras.config.floatx())), part)
 
-    batches = tf.data.Dataset.range(1).flat_map(order)
-    batches = batches.map(
-        lambda chosen: map_leaves(lambda leaf: tf.gather(leaf, chosen), tensors), num_parallel_calls=tf.data.AUTOTUNE
-    )
-    known = batches.apply(tf.data.experimental.assert_cardinality(-(-rows // size)))
-    return known.prefetch(tf.data.AUTOTUNE)
+    def batches(size: int) -> Any:
+        whole = tensors()
+        # tf.random.shuffle in a dataset would begin anew each epoch after keras.utils.set_random_seed.
+        order = tf.data.Dataset.range(rows).shuffle(rows, reshuffle_each_iteration=True).batch(size)
+        return order.map(
+            lambda chosen: map_leaves(lambda leaf: tf.gather(leaf, chosen), whole), num_parallel_calls=tf.data.AUTOTUNE
+        ).prefetch(tf.data.AUTOTUNE)
+
+    return batches
 
 
 def _as_keras(leaf: Any, floatx: str) -> Any:
@@ -127,29 +138,51 @@ def _mapped_once(part: Any, mapped: Callable[..., Any]) -> Any:
     return map_leaves(np.asarray, whole)
 
 
+def is_pure(function: Preprocess, rows: Any) -> bool:
+    """Whether a function draws nothing at random, keeps nothing and calls no Python, as far as its graph tells.
+
+    Args:
+        function: A function of a row.
+        rows: Rows as arrays.
+    """
+    import tensorflow as tf
+
+    spec = tf.data.Dataset.from_tensor_slices((rows,)).element_spec
+    graph = tf.function(function).get_concrete_function(*spec).graph.as_graph_def()
+    operations = [*graph.node, *(node for each in graph.library.function for node in each.node_def)]
+    return not any(_IMPURE.search(each.op) for each in operations)
+
+
 def _stacked(preprocess: Preprocess, rows: Any) -> Any:
+    """What the function makes of rows one by one."""
     import tensorflow as tf
 
-    count = len(leaves(rows)[0])
-    dataset = tf.data.Dataset.from_tensor_slices(rows).map(preprocess).batch(count)
-    return next(iter(dataset))
+    return next(iter(tf.data.Dataset.from_tensor_slices((rows,)).map(preprocess).batch(len(leaves(rows)[0]))))
 
 
-def _or_none(function: Preprocess, rows: Any) -> Any:
-    """What the function makes of a batch; None where it takes rows alone, whatever it says to that."""
+def _is_by_row(preprocess: Preprocess, rows: Any, singly: Any) -> bool:
+    """Whether the function makes the same of batches of several sizes; not so where it takes rows alone."""
     import tensorflow as tf
 
-    try:
-        return next(iter(tf.data.Dataset.from_tensors(rows).map(function)))
-    except Exception:
-        return None
+    count, begin = len(leaves(rows)[0]), 0
+    for size in (1, 7, 32, count):
+        end = min(begin + size, count)
+        if begin == end:
+            return True
+        batch, wanted = (map_leaves(lambda leaf, a=begin, b=end: leaf[a:b], each) for each in (rows, singly))
+        try:
+            made = next(iter(tf.data.Dataset.from_tensors((batch,)).map(preprocess)))
+        except Exception:  # whatever it says to a batch
+            return False
+        if not _same(wanted, made):
+            return False
+        begin = end
+    return True
 
 
 def _same(one: Any, other: Any) -> bool:
     import numpy as np
 
-    if other is None:
-        return False
     pairs = list(zip(map(np.asarray, leaves(one)), map(np.asarray, leaves(other))))
     return len(leaves(one)) == len(leaves(other)) and all(
         a.shape == b.shape and (np.allclose(a, b, atol=1e-6) if a.dtype.kind == "f" else np.array_equal(a, b))
@@ -167,6 +200,8 @@ def _can_be_cached(dataset: Any) -> bool:
     count = int(dataset.cardinality())
     if count in (tf.data.INFINITE_CARDINALITY, tf.data.UNKNOWN_CARDINALITY):
         return False
+    if not all(isinstance(each, tf.TensorSpec) for each in tf.nest.flatten(dataset.element_spec)):
+        return False  # ragged and sparse ones
     one, other = ([map_leaves(np.asarray, each) for each in itertools.islice(dataset, _COMPARED)] for _ in range(2))
     return bool(one) and all(map(_same, one, other)) and _fits(leaves(one[0]), count, per=1)
 

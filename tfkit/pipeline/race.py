@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import statistics
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -141,6 +142,9 @@ class Race:
                     self.left_out[str(way)] = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
                     del seen[way]
                 self._advance("")
+        for way in [way for way, paces in seen.items() if not paces and way != ways[0]]:
+            self.left_out[str(way)] = "it took too long to be measured"
+            del seen[way]
         for way, paces in seen.items():
             self._paces.setdefault(way, []).extend(paces)
         return {way: statistics.median(paces) for way, paces in seen.items()}
@@ -151,7 +155,9 @@ class Race:
         from tfkit.attach.stopwatch import Stopwatch
 
         watch = Stopwatch(self._window, _WINDOWS, self._ends)
-        with computed_in(self.model, way.precision), self._compiled(way):
+        with warnings.catch_warnings(), computed_in(self.model, way.precision), self._compiled(way):
+            # Keras says so at the first end of a dataset that does not know its length.
+            warnings.filterwarnings("ignore", "Your input ran out of data", UserWarning)
             self.model.fit(**self.fit_arguments(way), epochs=_ENDLESS, callbacks=[watch], verbose=0)
         self._traced = max(self._traced, watch.first_seconds)
         return [each / way.batch_size for each in watch.step_seconds]

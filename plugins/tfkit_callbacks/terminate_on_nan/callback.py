@@ -69,13 +69,22 @@ class TerminateOnNaN(Attached):
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        loss = (logs or {}).get("loss")
-        if loss is not None and not math.isfinite(loss) and self.stopped_at is None:
+        if self.stopped_at is None and self._is_ended((logs or {}).get("loss")):
             self._stop()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if self._guarded is None and self.stopped_at is None:
+        if self._guarded is not None or self.stopped_at is not None:
+            return
+        if _are_finite(self.model):
             self._keep(self.model)
+        else:
+            self._stop()
+
+    def _is_ended(self, loss: float | None) -> bool:
+        if loss is not None:
+            return not math.isfinite(loss)
+        # A train_step of the model's own may log no loss.
+        return self._guarded is not None and self._guarded.is_ended()
 
     def _stop(self) -> None:
         model = self.model
@@ -87,7 +96,7 @@ class TerminateOnNaN(Attached):
             kept = "the weights are those at the end of the epoch before"
         elif self._guarded.batch is not None:
             self.origin = origin(model, self._guarded.batch)
-        if not all(np.isfinite(keras.ops.convert_to_numpy(each)).all() for each in model.trainable_variables):
+        if not _are_finite(model):
             kept += ", and not finite either: the update before it overflowed"
         self.stopped_at = int(keras.ops.convert_to_numpy(inner_optimizer(model.optimizer).iterations))
         where = f": {self.origin}" if self.origin else ""
@@ -101,6 +110,10 @@ class TerminateOnNaN(Attached):
 
     def _keep(self, model: keras.Model) -> None:
         self._good = [keras.ops.convert_to_numpy(each) for each in _state(model)]
+
+
+def _are_finite(model: keras.Model) -> bool:
+    return all(np.isfinite(keras.ops.convert_to_numpy(each)).all() for each in model.trainable_variables)
 
 
 def _state(model: keras.Model) -> list[Any]:

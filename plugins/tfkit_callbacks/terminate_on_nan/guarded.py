@@ -47,6 +47,10 @@ class GuardedStep:
             remove_from_method(*each)
         self._around = []
 
+    def is_ended(self) -> bool:
+        """Whether a step was not finite."""
+        return bool(self._bad.numpy() > 0)
+
     def _checked_loss(self, compute: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         loss = compute(*args, **kwargs)
         training = args[4] if len(args) > 4 else kwargs.get("training", True)
@@ -86,8 +90,9 @@ class GuardedStep:
     def _keep(self, data: Any, is_first: Any) -> None:
         tensors = tf.nest.flatten(data)
 
-        def keep(*leaves: Any) -> Any:
-            self.batch = tf.nest.pack_sequence_as(data, leaves)
+        def keep(*given: Any) -> Any:
+            leaves = iter(given)
+            self.batch = tf.nest.pack_sequence_as(data, [each if each is None else next(leaves) for each in tensors])
             return 0
 
         def kept() -> Any:

@@ -1,5 +1,6 @@
 """What test_two_devices.py runs in a process of its own, which has two logical CPU devices."""
 
+import functools
 import sys
 import warnings
 
@@ -25,6 +26,7 @@ WAYS = {
 }
 
 
+@functools.cache  # two strategies of the same devices mix up what they exchange
 def two():
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
@@ -55,6 +57,23 @@ def ends_at_nan():
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
+def ends_where_a_gradient_alone_is_not_finite():
+    """At the end of the first epoch, whose loss is finite: what it began with comes back."""
+    with two().scope():
+        inputs = keras.Input((2,))
+        hidden = keras.layers.Dense(3, activation="relu", kernel_initializer="zeros")(inputs)
+        model = keras.Model(inputs, keras.layers.Dense(1)(keras.ops.sqrt(hidden)))
+        model.compile("sgd", "mse")
+    before = model.get_weights()
+    ones = np.ones((4, 2), "float32")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always", RuntimeWarning)
+        model.fit(ones, ones[:, :1], batch_size=4, epochs=2, callbacks=[made("terminate-on-nan")], verbose=0)
+    assert any("not finite" in str(each.message) for each in told), told
+    for one, other in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def main(names):
     for name in names:
         callbacks = WAYS[name]
@@ -64,6 +83,7 @@ def main(names):
     assert_same(batch_size(strategy=two()), batch_size(), atol=1e-5)
     print("batch-size")
     ends_at_nan()
+    ends_where_a_gradient_alone_is_not_finite()
     print("terminate-on-nan")
 
 

@@ -187,3 +187,36 @@ def test_datasets_of_texts():
     with pytest.warns(RuntimeWarning, match=ENDED.format(1)):
         model.fit(dataset, shuffle=False, callbacks=[stop], verbose=0)
     assert stop.origin == "y of the batch has values that are not finite, in 1 of its 1 rows"
+
+
+class Named(keras.Model):
+    """A train_step that logs its loss by another name."""
+
+    def train_step(self, data):
+        x, y = data
+        with tf.GradientTape() as tape:
+            loss = self.compute_loss(x, y, self(x, training=True))
+        self.optimizer.apply(tape.gradient(loss, [each.value for each in self.trainable_weights]))
+        return {"mine": loss}
+
+
+def test_a_train_step_that_logs_no_loss():
+    x = X.copy()
+    x[29] = np.nan
+    inputs = keras.Input((4,))
+    model = Named(inputs, keras.layers.Dense(3, "softmax")(inputs))
+    model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    stop = stopper()
+    with pytest.warns(RuntimeWarning, match=ENDED.format(3)):
+        fit(model, [stop], x)
+    assert stop.origin.startswith("x of the batch")
+
+
+def test_with_mixup_in_any_order():
+    """The batch then holds weights that are None."""
+    x = X.copy()
+    x[24:32] = np.nan
+    for callbacks in (["mixup", "terminate-on-nan"], ["terminate-on-nan", "mixup"]):
+        made = [tfkit.create("callback", name) for name in callbacks]
+        with pytest.warns(RuntimeWarning, match=ENDED.format(3)):
+            fit(classifier(), made, x)
