@@ -30,6 +30,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=20)
     parser.add_argument("--epochs", type=int, default=9)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--rule", default="asha")
     options = parser.parse_args()
     if not options.folder.is_dir():
@@ -37,7 +38,7 @@ def main() -> None:
         return
     tf.config.threading.set_intra_op_parallelism_threads(1)
     differences, shares = [], []
-    for seed in range(options.seeds):
+    for seed in range(options.first, options.first + options.seeds):
         data = fashion(options.folder, options.rows, seed)
         (full, all_epochs), (best, epochs) = (
             searched(data, options.trials, options.epochs, seed, rule) for rule in (None, options.rule)

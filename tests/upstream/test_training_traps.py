@@ -118,3 +118,32 @@ def test_trap_11_a_regularizer_set_on_a_built_layer_has_no_effect():
     penalty = 10.0 * float(np.square(model.get_weights()[0]).sum())
     history = model.fit(X, Y, verbose=0, callbacks=[tfkit.callback("regularizer", "l2", l2=10.0)]).history
     assert history["loss"][0] == pytest.approx(plain + penalty, rel=1e-5)
+
+
+class _Reader(keras.Model):
+    """Keeps the rows in the order in which it is trained on them."""
+
+    def train_step(self, data):
+        self.rows += [int(each) for each in keras.ops.convert_to_numpy(data[0])[:, 0]]
+        return {"loss": 0.0}
+
+
+def _orders(*fit):
+    """The order of 40 rows in each of two epochs."""
+    keras.utils.set_random_seed(0)
+    inputs = keras.Input((1,))
+    model = _Reader(inputs, inputs)
+    model.rows = []
+    model.compile(run_eagerly=True)
+    model.fit(*fit, epochs=2, verbose=0, shuffle=len(fit) > 1)
+    assert sorted(model.rows[:40]) == list(range(40))
+    return model.rows[:40], model.rows[40:]
+
+
+def test_trap_56_arrays_come_in_one_order_each_epoch_after_set_random_seed():
+    rows = np.arange(40.0)[:, None]
+    first, second = _orders(rows, rows)
+    assert first != list(range(40))
+    assert first == second, MENDED
+    first, second = _orders(tfkit.Data((rows, rows)).dataset("train"))
+    assert first != second
