@@ -96,11 +96,11 @@ def test_folders_entry_points_and_packages_are_the_same(project):
             assert set(contract["layers"][0].split(" | ")) == folders
 
 
-def test_all_is_every_other_extra_but_ray_and_the_other_builds_of_tensorflow(project):
+def test_all_is_every_other_extra_but_ray_wandb_and_the_other_builds_of_tensorflow(project):
     extras = project["project"]["optional-dependencies"]
     (everything,) = extras["all"]
     named = set(everything.removeprefix("tfkit-keras[").removesuffix("]").split(","))
-    assert named == set(extras) - {"all", "tensorflow-cpu", "cuda", "ray"}
+    assert named == set(extras) - {"all", "tensorflow-cpu", "cuda", "ray", "wandb"}
 
 
 @pytest.fixture(scope="module")

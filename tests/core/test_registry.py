@@ -138,7 +138,7 @@ def test_two_distributions_of_one_name_are_both_listed_and_the_short_name_refuse
         ("schedule", "cosin", "there is no schedule 'cosin'; did you mean 'cosine'?"),
         ("schedules", "cosine", "there is no kind 'schedules'; did you mean 'schedule'?"),
         ("metric", "cosine", "('cosine' is a schedule)"),
-        ("strategy", "zzz", "there is no strategy 'zzz'; there are: mirrored, one-device"),
+        ("strategy", "zzz", "there is no strategy 'zzz'; there are: layer-placement, mirrored"),
         ("schedule", "elsewhere/cosine", "there is no schedule 'elsewhere/cosine'"),
     ],
 )
