@@ -39,7 +39,7 @@ def test_settings_train_and_the_model_is_left_as_it_was():
     model = classifier(steps_per_execution=2)
     model.fit(X, Y, verbose=0)
     before = state(model)
-    found = tfkit.autotune(model, tfkit.Data((X, Y)), seconds=1)
+    found = tfkit.autotune(model, tfkit.Data((X, Y)), seconds=0.5)
     for one, other in zip(state(model), before, strict=True):
         np.testing.assert_array_equal(one, other)
     assert (model.steps_per_execution, model.jit_compile) == (2, False)
