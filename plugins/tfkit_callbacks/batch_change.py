@@ -6,6 +6,7 @@ import zlib
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfkit.attach.attached import Attached
@@ -17,9 +18,10 @@ from tfkit.models import require_compiled
 class BatchChange(Attached):
     """Changes each batch of one fit before the training step sees it, in the graph; validation has its own as they are.
 
-    What is random is drawn from `seed` and the number of the batch alone: each epoch has draws of its own, a resumed
-    fit those that it would have had, and each replica its own; under XLA they are others. Of several such callbacks
-    the last in the list changes a batch first.
+    What is random is drawn from `seed`, what the optimizer has counted and the epoch at its beginning, and the number
+    of the batch in it: each batch of each epoch has draws of its own, whatever optimizers its step uses, an epoch that
+    is begun again those that it had, and each replica its own; under XLA they are others. Of several such callbacks the
+    last in the list changes a batch first.
 
     Args:
         seed: Of what is random.
@@ -33,6 +35,7 @@ class BatchChange(Attached):
     def __init__(self, *, seed: int = 0) -> None:
         super().__init__()
         self.seed = seed
+        self._position: Any = None
 
     def change(self, x: Any, y: Any, sample_weight: Any, seed: Any) -> tuple[Any, Any, Any]:
         """The batch that the training step gets; runs in the graph, in each replica.
@@ -47,18 +50,33 @@ class BatchChange(Attached):
 
     def install(self, model: keras.Model) -> None:
         wrap_method(require_compiled(model), "train_step", self._step)
+        with model.distribute_strategy.scope():
+            # As an optimizer's count: one number for all replicas.
+            self._position = keras.Variable(
+                np.zeros(3, "int64"), trainable=False, dtype="int64", aggregation="only_first_replica"
+            )
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        # Not earlier: a backup that is listed later restores the count when training begins.
+        optimizer = self.model.optimizer
+        counted = 0 if optimizer is None else int(keras.ops.convert_to_numpy(batch_count(optimizer)))
+        self._position.assign([counted, epoch, 0])
 
     def uninstall(self, model: keras.Model) -> None:
         remove_from_method(model, "train_step", self._step)
 
     def _step(self, step: Any, data: Any) -> Any:
-        changed = self.change(*keras.utils.unpack_x_y_sample_weight(data), self._batch_seed())
+        seed = fold_in(self._batch_seed(), tf.distribute.get_replica_context().replica_id_in_sync_group)
+        # Counted here: a step of the model's own may use optimizers of its own.
+        self._position.assign_add([0, 0, 1])
+        changed = self.change(*keras.utils.unpack_x_y_sample_weight(data), seed)
         return step(keras.utils.pack_x_y_sample_weight(*changed))
 
     def _batch_seed(self) -> Any:
-        number = tf.cast(batch_count(self.model.optimizer).value, tf.int32)
-        seed = fold_in(tf.stack([self.seed & 0x7FFFFFFF, number]), zlib.crc32(self.name.encode()) & 0x7FFFFFFF)
-        return fold_in(seed, tf.distribute.get_replica_context().replica_id_in_sync_group)
+        """The seed of a batch, the same on all replicas."""
+        counted, epoch, number = tf.unstack(tf.cast(self._position.value, tf.int32))
+        seed = fold_in(tf.stack([self.seed & 0x7FFFFFFF, counted]), zlib.crc32(self.name.encode()) & 0x7FFFFFFF)
+        return fold_in(fold_in(seed, epoch), number)
 
 
 def fold_in(seed: Any, number: Any) -> Any:

@@ -22,7 +22,8 @@ class LabelSmoothing(Attached):
 
     As Keras's `label_smoothing` for one-hot rows, of n classes 1 / n each, and for labels that are true or not, one
     half; and the same for class ids, where Keras has none. Works with weights, masks, `ignore_class` and focal losses.
-    The losses of validation and of `evaluate` stay as they are, where Keras smooths those too.
+    The losses of validation and of `evaluate` stay as they are, where Keras smooths those too; but a `test_step` of the
+    model's own that calls `compute_loss` without `training=False` is taken for training, which is the default there.
 
     Source: Szegedy et al. 2016.
 
@@ -30,8 +31,8 @@ class LabelSmoothing(Attached):
         smoothing: The part that is spread, in (0, 1).
 
     Raises:
-        ModelError: When the fit begins or in its first step, if the model is not compiled or not built, a loss is no
-            crossentropy or smooths labels itself.
+        ModelError: When the fit begins or in its first step, if the model is not built or not compiled with a loss, one
+            is no crossentropy or smooths labels itself.
         DataError: In the first step, if labels have another form than their loss takes.
 
     Example:

@@ -1,17 +1,20 @@
-"""The losses of a compiled model: which crossentropy each is, and functions around them.
+"""The losses of a compiled model: which crossentropy each is, functions around them, and what counts in their averages.
 
 The one place that reads Keras's private list of losses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import keras
 
 from tfkit.attach.methods import remove_from_method, wrap_method
+from tfkit.errors import ModelError
 
 Function = Callable[..., Any]
 
@@ -103,38 +106,48 @@ class CompiledLoss:
         return structure
 
 
+def require_loss(model: keras.Model) -> Any:
+    """Returns what Keras makes of the loss that a model is compiled with.
+
+    Raises:
+        ModelError: It is compiled without one; the text says how to compile it.
+    """
+    compiled = model._compile_loss
+    if compiled is None:
+        raise ModelError(f"model {model.name!r} is compiled without a loss: call model.compile(optimizer=…, loss=…)")
+    return compiled
+
+
 def compiled_losses(model: keras.Model) -> list[CompiledLoss]:
     """The losses of a model that has computed one; Keras makes them with the first batch."""
-    found = model._compile_loss._flat_losses
+    found = require_loss(model)._flat_losses
     return [CompiledLoss(tuple(each.path), each.loss, _weight(each.loss_weights)) for each in found]
 
 
-class LossesAround:
-    """Functions around the `call` of each loss of a model, which gives a loss for each row.
+def loss_trackers(model: keras.Model) -> list[keras.Metric]:
+    """What logs the loss of each output of a model that has computed one; none where it has one output."""
+    return list(model._compile_loss.metrics)
 
-    Args:
-        model: A compiled model.
-        make: Called with a loss once Keras has made it; gives a function that is called as `function(call, y_true,
-            y_pred)`, or raises a tfkit error where it can do nothing with the loss.
-    """
 
-    def __init__(self, model: keras.Model, make: Callable[[keras.Loss], Function]) -> None:
-        self._compiled = model._compile_loss
-        self._make = make
+class _OnceBuilt:
+    """What is put around parts of the compiled loss, now or as soon as Keras has made them."""
+
+    def __init__(self, model: keras.Model) -> None:
         self._model = model
-        self._around: list[tuple[keras.Loss, Function]] = []
+        self._compiled = require_loss(model)
+        self._around: list[tuple[Any, str, Function]] = []
 
     def install(self) -> None:
-        """Puts them there, now or as soon as there are losses."""
+        """Puts it there."""
         wrap_method(self._compiled, "build", self._built)
         if self._compiled.built:
             self._wrap()
 
     def uninstall(self) -> None:
-        """Takes them off."""
+        """Takes it off."""
         remove_from_method(self._compiled, "build", self._built)
-        for loss, function in self._around:
-            remove_from_method(loss, "call", function)
+        for each in self._around:
+            remove_from_method(*each)
         self._around = []
 
     def _built(self, build: Function, *args: Any) -> None:
@@ -142,12 +155,71 @@ class LossesAround:
         self._wrap()
 
     def _wrap(self) -> None:
+        raise NotImplementedError
+
+    def _put(self, owner: Any, name: str, function: Function) -> None:
+        wrap_method(owner, name, function)
+        self._around.append((owner, name, function))
+
+
+class LossesAround(_OnceBuilt):
+    """Functions around the `call` of each loss of a model, which gives a loss for each row.
+
+    Args:
+        model: A compiled model.
+        make: Called with a loss once Keras has made it; gives a function that is called as `function(call, y_true,
+            y_pred)`, or raises a tfkit error where it can do nothing with the loss.
+
+    Raises:
+        ModelError: The model is compiled without a loss.
+    """
+
+    def __init__(self, model: keras.Model, make: Callable[[keras.Loss], Function]) -> None:
+        super().__init__(model)
+        self._make = make
+
+    def _wrap(self) -> None:
         for each in compiled_losses(self._model):
-            if any(each.loss is loss for loss, _ in self._around):
-                continue  # one for several outputs
-            function = self._make(each.loss)
-            wrap_method(each.loss, "call", function)
-            self._around.append((each.loss, function))
+            if all(each.loss is not loss for loss, *_ in self._around):  # one may be that of several outputs
+                self._put(each.loss, "call", self._make(each.loss))
+
+
+class LossShares(_OnceBuilt):
+    """The share that a loss has in the averages of an epoch, which Keras keeps for each of several outputs.
+
+    For a batch whose loss is computed in parts: Keras counts as many rows for each of them.
+
+    Args:
+        model: A model that is compiled with a loss.
+
+    Raises:
+        ModelError: It is compiled without one.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        super().__init__(model)
+        # Replicas are traced in threads of their own.
+        self._now = threading.local()
+
+    @contextlib.contextmanager
+    def share(self, share: Any) -> Iterator[None]:
+        """Within it rows count as this share of a row, a scalar."""
+        self._now.share = share
+        try:
+            yield
+        finally:
+            self._now.share = None
+
+    def _wrap(self) -> None:
+        for metric in loss_trackers(self._model):
+            self._put(metric, "update_state", self._weighed)
+
+    def _weighed(self, update: Function, value: Any, sample_weight: Any = None) -> Any:
+        share = getattr(self._now, "share", None)
+        if share is None:
+            return update(value, sample_weight=sample_weight)
+        # The number of rows, where it is known as the graph is made; else each batch counts as one.
+        return update(value, sample_weight=share * (1 if sample_weight is None else sample_weight))
 
 
 def _weight(weight: Any) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import re
 from collections.abc import Callable
 from typing import Any
@@ -169,7 +170,7 @@ def _is_by_row(preprocess: Preprocess, rows: Any, singly: Any) -> bool:
         end = min(begin + size, count)
         if begin == end:
             return True
-        batch, wanted = (map_leaves(lambda leaf, a=begin, b=end: leaf[a:b], each) for each in (rows, singly))
+        batch, wanted = (map_leaves(operator.itemgetter(slice(begin, end)), each) for each in (rows, singly))
         try:
             made = next(iter(tf.data.Dataset.from_tensors((batch,)).map(preprocess)))
         except Exception:  # whatever it says to a batch

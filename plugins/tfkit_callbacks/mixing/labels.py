@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -48,20 +48,20 @@ class Mixed(NamedTuple):
         return _map(chosen, self.labels, self.others), _map(chosen, self.weights, self.other_weights)
 
 
-def mixed_loss(loss: Callable[[Any, Any], Any], mixed: Mixed, y_pred: Any) -> Any:
+def mixed_loss(loss: Callable[[Any, Any, Any], Any], mixed: Mixed, y_pred: Any) -> Any:
     """The loss of a mixed batch.
 
     Numbers are mixed, each by its weight, and so are one-hot rows and labels that are true or not; of class ids,
     which cannot be, the losses are. For crossentropies the two are the same.
 
     Args:
-        loss: Called as `loss(y, sample_weight)`.
-        mixed: The labels.
+        loss: Called as `loss(y, sample_weight, share)` for a share of the loss, or for the whole with None.
+        mixed: The labels, in the order of the predictions.
         y_pred: The predictions, which tell ids from numbers by their shape.
     """
     share = mixed.first_share()
     labels, others = keras.tree.flatten(mixed.labels), keras.tree.flatten(mixed.others)
-    predictions = _in_order(y_pred, mixed.labels)
+    predictions = keras.tree.flatten(y_pred)
     if len(labels) != len(predictions):
         raise tfkit.ModelError(
             f"a batch has {len(labels)} labels for {len(predictions)} outputs: mixing needs a label for each output"
@@ -73,16 +73,42 @@ def mixed_loss(loss: Callable[[Any, Any], Any], mixed: Mixed, y_pred: Any) -> An
         for ids, *each in zip(are_ids, labels, others, weights, other_weights)
     ]
 
-    def told(own: list[Any], own_weights: list[Any]) -> Any:
+    def told(own: list[Any], own_weights: list[Any], part: Any) -> Any:
         found = [(y, w) if new is None else new for new, y, w in zip(numbers, own, own_weights)]
         whole = keras.tree.pack_sequence_as(mixed.labels, [y for y, _ in found])
         if mixed.weights is None:
-            return loss(whole, None)
+            return loss(whole, None, part)
         each = [w for _, w in found]
-        return loss(whole, each[0] if len(each) == 1 else keras.tree.pack_sequence_as(mixed.labels, each))
+        return loss(whole, each[0] if len(each) == 1 else keras.tree.pack_sequence_as(mixed.labels, each), part)
 
-    first = told(labels, weights)
-    return share * first + (1 - share) * told(others, other_weights) if any(are_ids) else first
+    if not any(are_ids):
+        return told(labels, weights, None)
+    return share * told(labels, weights, share) + (1 - share) * told(others, other_weights, 1 - share)
+
+
+def in_order(mixed: Mixed, y_pred: Any, names: Sequence[str] | None) -> Mixed:
+    """Labels and weights that are dicts by the names of a list of outputs, as lists in the order of these.
+
+    Args:
+        mixed: The labels, in any form that Keras takes.
+        y_pred: The predictions.
+        names: The names of the model's outputs, None where it has none.
+
+    Raises:
+        ModelError: The labels have other names.
+    """
+    if not isinstance(mixed.labels, dict) or not isinstance(y_pred, (list, tuple)):
+        return mixed
+    if names is None or set(names) != set(mixed.labels):
+        raise tfkit.ModelError(
+            f"the labels are named {sorted(mixed.labels)} and the outputs {names}: name a label for each output, "
+            "or give a list in their order"
+        )
+
+    def listed(part: Any) -> Any:
+        return [part[name] for name in names] if isinstance(part, dict) else part
+
+    return Mixed(*map(listed, mixed[:4]), mixed.share)
 
 
 def _are_ids(y: Any, y_pred: Any) -> bool:
@@ -105,9 +131,23 @@ def _mixed_numbers(y: Any, other: Any, weight: Any, other_weight: Any, share: An
     if weight is None:
         return _mixed(y, other, share), None
     total = _mixed(weight, other_weight, share)
-    own = tf.math.divide_no_nan(share * _float(weight), total)
-    own = tf.reshape(own, tf.concat([tf.shape(own), tf.ones([y.shape.rank - own.shape.rank], tf.int32)], axis=0))
+    own = _of_rank(tf.math.divide_no_nan(share * _float(weight), total), y)
     return tf.cast(own, y.dtype) * y + tf.cast(1 - own, y.dtype) * other, total
+
+
+def _of_rank(weight: Any, y: Any) -> Any:
+    """Weights with as many axes as labels, by axes of one at the end."""
+    found = weight
+    while found.shape.rank > y.shape.rank and found.shape[-1] == 1:
+        found = tf.squeeze(found, axis=-1)
+    while found.shape.rank < y.shape.rank:
+        found = found[..., None]
+    fits = [None in pair or pair[0] in (1, pair[1]) for pair in zip(found.shape, y.shape)]
+    if found.shape.rank != y.shape.rank or not all(fits):
+        raise tfkit.DataError(
+            f"sample_weight has shape {tuple(weight.shape)} and the labels {tuple(y.shape)}: give a weight for each row"
+        )
+    return found
 
 
 def _mixed(one: Any, other: Any, share: Any) -> Any:
@@ -123,15 +163,6 @@ def _mixed(one: Any, other: Any, share: Any) -> Any:
 def _for_each(weights: Any, labels: list[Any]) -> list[Any]:
     found = keras.tree.flatten(weights)
     return found * len(labels) if len(found) == 1 else found
-
-
-def _in_order(y_pred: Any, labels: Any) -> list[Any]:
-    """Predictions in the order of their labels, which may be a dict by the names of a list of outputs."""
-    if isinstance(labels, dict) and isinstance(y_pred, (list, tuple)):
-        raise tfkit.ModelError(
-            "labels are a dict and the model's outputs a list: give the labels as a list, in the order of the outputs"
-        )
-    return list(keras.tree.flatten(y_pred))
 
 
 def _map(function: Callable[[Any, Any], Any], one: Any, other: Any) -> Any:

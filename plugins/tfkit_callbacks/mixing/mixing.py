@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import keras
@@ -9,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 import tfkit
-from tfkit.attach.losses import call_loss, loss_arguments
+from tfkit.attach.losses import LossShares, call_loss, loss_arguments
 from tfkit.attach.methods import functions_of, remove_from_method, wrap_method
 from tfkit_callbacks.batch_change import BatchChange, fold_in, uniform
-from tfkit_callbacks.mixing.labels import Mixed, mixed_loss
+from tfkit_callbacks.mixing.labels import Mixed, in_order, mixed_loss
 
 _DRAWS = 2**16
 
@@ -22,7 +23,8 @@ class Mixing(BatchChange):
 
     Works with class ids, one-hot rows, labels that are each true or not, and numbers, with weights of rows and of
     classes, which stay with their labels; under a strategy the rows of a replica are mixed with each other. Metrics
-    of the epoch are of the labels with the larger share.
+    of the epoch are of the labels with the larger share. With class ids a `compute_loss` of the model's own is called
+    twice for a batch, once for each part of the labels.
 
     Args:
         alpha: Of the Beta distribution: the larger, the more alike the two shares.
@@ -30,8 +32,9 @@ class Mixing(BatchChange):
 
     Raises:
         ModelError: When the fit begins, if the model is not built or not compiled, has a `train_step` of its own, or
-            another such callback is there.
-        DataError: In the first step, if the inputs or labels cannot be mixed.
+            another such callback is there; in the first step, if there is not a label for each output, or labels by
+            name have other names than the outputs.
+        DataError: In the first step, if the inputs or labels cannot be mixed, or weights do not fit the labels.
     """
 
     def __init__(self, *, alpha: float, seed: int = 0) -> None:
@@ -39,6 +42,7 @@ class Mixing(BatchChange):
         self.alpha = alpha
         # Drawn beforehand: XLA knows no gamma distribution, which a Beta one is made of.
         self._shares = np.random.default_rng(seed).beta(alpha, alpha, _DRAWS).astype("float32")
+        self._shares_of_losses: LossShares | None = None
 
     def mix(self, x: Any, partners: Any, share: Any, seed: Any) -> tuple[Any, Any]:
         """The mixed inputs, and the share that the rows have of them.
@@ -54,11 +58,16 @@ class Mixing(BatchChange):
     def install(self, model: keras.Model) -> None:
         self._check(model)
         super().install(model)
+        self._shares_of_losses = None if model.loss is None else LossShares(model)
+        if self._shares_of_losses is not None:
+            self._shares_of_losses.install()
         wrap_method(model, "compute_loss", self._loss)
         wrap_method(model, "compute_metrics", self._metrics)
 
     def uninstall(self, model: keras.Model) -> None:
         super().uninstall(model)
+        if self._shares_of_losses is not None:
+            self._shares_of_losses.uninstall()
         remove_from_method(model, "compute_loss", self._loss)
         remove_from_method(model, "compute_metrics", self._metrics)
 
@@ -80,10 +89,12 @@ class Mixing(BatchChange):
         if not isinstance(mixed, Mixed):
             return compute_loss(*args, **kwargs)
 
-        def loss(labels: Any, weight: Any) -> Any:
-            return call_loss(compute_loss, given, y=labels, sample_weight=weight)
+        def loss(labels: Any, weight: Any, share: Any) -> Any:
+            with contextlib.nullcontext() if self._shares_of_losses is None else self._shares_of_losses.share(share):
+                return call_loss(compute_loss, given, y=labels, sample_weight=weight)
 
-        return mixed_loss(loss, mixed, given["y_pred"])
+        names = getattr(self.model, "output_names", None)
+        return mixed_loss(loss, in_order(mixed, given["y_pred"], names), given["y_pred"])
 
     def _metrics(self, compute_metrics: Any, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         if isinstance(y, Mixed):

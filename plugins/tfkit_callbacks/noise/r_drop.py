@@ -9,7 +9,15 @@ import keras
 import tfkit
 from tfkit.attach.attached import Attached
 from tfkit.attach.dropout import rates
-from tfkit.attach.losses import Crossentropy, call_loss, compiled_losses, crossentropy_of, loss_arguments, loss_name
+from tfkit.attach.losses import (
+    Crossentropy,
+    call_loss,
+    compiled_losses,
+    crossentropy_of,
+    loss_arguments,
+    loss_name,
+    require_loss,
+)
 from tfkit.attach.methods import remove_from_method, wrap_method
 from tfkit.attach.variables import layers_in
 from tfkit.models import require_compiled
@@ -24,14 +32,15 @@ class RDrop(Attached):
     The loss is the mean of the two passes' and alpha times the mean of KL(first ‖ second) and KL(second ‖ first), over
     rows, by their weights (Liang et al. 2021, "R-Drop"). Classes and labels that are true or not, probabilities or
     logits, several outputs. Metrics are of the first pass. A step takes about twice the time, statistics
-    of BatchNormalization are updated twice. The loss of validation is as ever.
+    of BatchNormalization are updated twice. The loss of validation is as ever; but a `test_step` of the model's own
+    that calls `compute_loss` without `training=False` is taken for training, which is the default there.
 
     Args:
         alpha: What the divergence counts.
 
     Raises:
-        ModelError: When the fit begins or in its first step, if the model is not compiled or not built, nothing in it
-            is random, or a loss is no crossentropy.
+        ModelError: When the fit begins or in its first step, if the model is not built or not compiled with a loss,
+            nothing in it is random, or a loss is no crossentropy.
 
     Example:
         >>> import numpy as np
@@ -49,6 +58,7 @@ class RDrop(Attached):
 
     def install(self, model: keras.Model) -> None:
         require_training_argument(require_compiled(model), "r-drop")
+        require_loss(model)
         wrap_method(model, "compute_loss", self._loss)
 
     def uninstall(self, model: keras.Model) -> None:

@@ -1,11 +1,14 @@
 """What test_changes_on_two_devices.py runs in a process of its own, which has two logical CPU devices."""
 
 import contextlib
+import functools
 
 import keras
 import numpy as np
 import tensorflow as tf
 from small_fits import made
+
+from tfkit_callbacks.batch_change import BatchChange
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -16,6 +19,7 @@ IDS = RNG.integers(3, size=24)
 ONE_HOT = np.eye(3, dtype="float32")[IDS]
 
 
+@functools.cache  # TensorFlow numbers the collectives of each strategy alike, for one shape in a process
 def two():
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
@@ -67,9 +71,65 @@ def the_others_run():
         assert np.abs(found - fitted(loss, IDS, strategy=two(), dropout=0.2)).max() > 1e-4
 
 
+class Drawn(BatchChange):
+    """Keeps the seed of each batch, and what each replica gets."""
+
+    def __init__(self):
+        super().__init__(seed=5)
+        self.shared, self.own = [], []
+
+    def _batch_seed(self):
+        seed = super()._batch_seed()
+        tf.py_function(lambda value: self.shared.append(tuple(value.numpy())), [seed], [])
+        return seed
+
+    def change(self, x, y, sample_weight, seed):
+        tf.py_function(lambda value: self.own.append(tuple(value.numpy())), [seed], [])
+        return x, y, sample_weight
+
+
+def replicas_draw_by_one_number_each_its_own():
+    one, both = Drawn(), Drawn()
+    fitted("sparse_categorical_crossentropy", IDS, one)
+    fitted("sparse_categorical_crossentropy", IDS, both, strategy=two())
+    assert len(set(one.shared)) == len(one.shared) == 4
+    assert sorted(both.shared) == sorted(2 * one.shared)
+    assert len(set(both.own)) == 8
+    assert set(one.own) < set(both.own)
+
+
+class Seen(keras.layers.Layer):
+    """Keeps what it is given in training."""
+
+    seen = []
+
+    def call(self, x, training=False):
+        if training:
+            tf.py_function(lambda value: self.seen.append(value.numpy()), [x], [])
+        return x
+
+
+def replicas_see_the_same_rows_changed_each_in_its_way():
+    """Both replicas get the same six images in each of two batches."""
+    for name, params in (("image-augmentation", {"flip": "both", "crop": 2}), ("mixup", {"alpha": 1.0})):
+        layer = Seen()
+        layer.seen = []
+        with two().scope():
+            inputs = keras.Input((4, 4, 1))
+            outputs = keras.layers.Dense(3, "softmax")(keras.layers.Flatten()(layer(inputs)))
+            model = keras.Model(inputs, outputs)
+            model.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+        callback = made(name, **params)
+        model.fit(np.tile(X[:6], (4, 1, 1, 1)), np.tile(IDS[:6], 4), 12, shuffle=False, verbose=0, callbacks=[callback])
+        assert [each.shape for each in layer.seen] == [(6, 4, 4, 1)] * 4
+        assert len({each.tobytes() for each in layer.seen}) == 4
+
+
 if __name__ == "__main__":
     smoothing_is_that_of_one_device()
     ids_are_mixed_as_rows()
     dropout_is_that_of_a_model_built_with_it()
+    replicas_draw_by_one_number_each_its_own()
+    replicas_see_the_same_rows_changed_each_in_its_way()
     the_others_run()
     print("done")

@@ -41,12 +41,13 @@ CATEGORICAL = keras.losses.CategoricalCrossentropy(label_smoothing=0.2)
         pytest.param(
             *("categorical_crossentropy", ONE_HOT, "softmax", CATEGORICAL, ONE_HOT), marks=pytest.mark.nightly
         ),
-        (
+        pytest.param(
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
             IDS,
             None,
             keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.2),
             ONE_HOT,
+            marks=pytest.mark.nightly,
         ),
         ("binary_crossentropy", LABELS, "sigmoid", keras.losses.BinaryCrossentropy(label_smoothing=0.2), LABELS),
     ],
@@ -80,6 +81,15 @@ def test_ignored_ids_stay_ignored():
     left = np.where((ids == -1)[:, None], 0, ONE_HOT).astype("float32")
     theirs = fitted(CATEGORICAL, left, sample_weight=(ids != -1) * np.float32(6 / 4))
     assert_as(ours, theirs)
+
+
+@pytest.mark.parametrize("name", ["label-smoothing", "r-drop"])
+def test_a_model_without_a_loss_is_told_to_compile_it(name):
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.5), keras.layers.Dense(3)])
+    model.compile("sgd", run_eagerly=True)
+    with pytest.raises(tfkit.ModelError, match=r"compiled without a loss: call model\.compile"):
+        model.fit(X, IDS, verbose=0, callbacks=[made(name)])
+    assert "compute_loss" not in vars(model)
 
 
 @pytest.mark.parametrize(

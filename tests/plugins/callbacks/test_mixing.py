@@ -42,10 +42,11 @@ class Kept(keras.callbacks.Callback):
         model.compute_loss = kept
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize(
     ("name", "params", "weighted"),
     [
-        pytest.param("mixup", {"alpha": 1.0}, {}, marks=pytest.mark.nightly),
+        ("mixup", {"alpha": 1.0}, {}),
         ("mixup", {"alpha": 1.0}, {"sample_weight": WEIGHT}),
         ("cutmix", {}, {"class_weight": {0: 1.0, 1: 3.0, 2: 0.2}}),
     ],
@@ -63,7 +64,7 @@ def test_class_ids_train_as_one_hot_rows_do(name, params, weighted):
     ("loss", "y", "end"),
     [
         ("categorical_crossentropy", ONE_HOT, "softmax"),
-        ("binary_crossentropy", LABELS, "sigmoid"),
+        pytest.param("binary_crossentropy", LABELS, "sigmoid", marks=pytest.mark.nightly),
         ("mse", NUMBERS, None),
     ],
     ids=["one-hot", "multi-label", "numbers"],
@@ -128,6 +129,7 @@ def test_ids_train_as_one_hot_rows_under_xla():
     assert_same(ids, rows, atol=1e-5)
 
 
+@pytest.mark.nightly
 def test_it_works_with_micro_batches_smoothing_and_sam():
     loss, mixup = "sparse_categorical_crossentropy", made("mixup", alpha=1.0)
     assert_same(
@@ -149,15 +151,55 @@ def two_outputs():
     return keras.Model(inputs, outputs)
 
 
-def test_an_output_of_ids_beside_one_of_numbers():
+@pytest.mark.parametrize("compiled", [{"run_eagerly": True}, pytest.param({}, marks=pytest.mark.nightly)], ids=str)
+def test_an_output_of_ids_beside_one_of_numbers_trains_and_is_logged_as_mixed_rows(compiled):
     def ended(loss, labels):
         model = two_outputs()
-        model.compile(keras.optimizers.SGD(0.5), [loss, "mse"], run_eagerly=True)
-        model.fit(X, [labels, NUMBERS], batch_size=6, shuffle=False, verbose=0, callbacks=[made("mixup", alpha=1.0)])
+        model.compile(keras.optimizers.SGD(0.5), [loss, "mse"], **compiled)
+        fit = {"batch_size": 5, "epochs": 2, "shuffle": False, "verbose": 0, "callbacks": [made("mixup", alpha=1.0)]}
+        history = model.fit(X, [labels, NUMBERS], sample_weight=[WEIGHT, WEIGHT[::-1]], **fit).history
+        assert all("update_state" not in vars(each) for each in model._compile_loss.metrics)
+        return np.concatenate([each.ravel() for each in model.get_weights()]), history
+
+    ids, rows = ended("sparse_categorical_crossentropy", IDS), ended("categorical_crossentropy", ONE_HOT)
+    assert set(ids[1]) == {"loss", "softmax_loss", "linear_loss"}
+    assert_same(ids, rows)
+
+
+def test_labels_by_the_names_of_a_list_of_outputs_are_those_in_order():
+    """Names of which the order is another one than theirs as words."""
+    labels = {"softmax": IDS, "linear": NUMBERS}
+
+    def ended(y, *callbacks):
+        model = two_outputs()
+        model.compile(keras.optimizers.SGD(0.5), ["sparse_categorical_crossentropy", "mse"], run_eagerly=True)
+        model.fit(X, y, 6, shuffle=False, verbose=0, callbacks=list(callbacks))
         return np.concatenate([each.ravel() for each in model.get_weights()])
 
-    one, other = ended("sparse_categorical_crossentropy", IDS), ended("categorical_crossentropy", ONE_HOT)
-    np.testing.assert_allclose(one, other, atol=1e-6)
+    assert np.isfinite(ended(labels)).all()  # Keras takes them
+    named = ended(labels, made("mixup", alpha=1.0))
+    np.testing.assert_array_equal(named, ended(list(labels.values()), made("mixup", alpha=1.0)))
+    with pytest.raises(
+        tfkit.ModelError, match=r"labels are named \['linear', 'other'\] and the outputs \['softmax', 'li"
+    ):
+        ended({"other": IDS, "linear": NUMBERS}, made("mixup"))
+
+
+def test_weights_in_a_column_are_those_of_rows():
+    """As Keras takes them."""
+    flat, numbers = X.reshape(12, 16), NUMBERS[:, 0]
+
+    def loss(y, weight):
+        start = keras.initializers.GlorotUniform(seed=1)
+        model = keras.Sequential([keras.Input((16,)), keras.layers.Dense(1, kernel_initializer=start)])
+        model.compile(keras.optimizers.SGD(0.1), "mse", run_eagerly=True)
+        fit = {"sample_weight": weight, "shuffle": False, "verbose": 0, "callbacks": [made("mixup", alpha=1.0)]}
+        return model.fit(flat, y, **fit).history["loss"]
+
+    wanted = loss(numbers, WEIGHT)
+    assert loss(numbers, WEIGHT[:, None]) == pytest.approx(wanted, rel=1e-6)
+    with pytest.raises(tfkit.DataError, match=r"sample_weight has shape \(12, 3\) and the labels \(12,\)"):
+        loss(numbers, np.ones((12, 3)))
 
 
 class OwnStep(keras.Sequential):

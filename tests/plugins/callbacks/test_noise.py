@@ -35,7 +35,7 @@ def assert_as(one, other):
 
 
 @pytest.mark.parametrize(
-    "compiled", [pytest.param({"run_eagerly": True}, marks=pytest.mark.nightly), {}], ids=["eager", "graph"]
+    "compiled", [{"run_eagerly": True}, pytest.param({}, marks=pytest.mark.nightly)], ids=["eager", "graph"]
 )
 def test_inserted_dropout_trains_as_a_model_built_with_it(compiled):
     model = mlp()
@@ -60,6 +60,7 @@ def test_rates_are_set_in_the_graph_and_put_back():
     assert ours.layers[1].rate == 0.1
 
 
+@pytest.mark.nightly
 def test_a_layer_with_a_rate_of_0_drops_in_the_fit():
     ours = mlp(keras.layers.Dropout(0.0))
     theirs = fitted(mlp(keras.layers.Dropout(0.4, seed=7)))
@@ -67,6 +68,7 @@ def test_a_layer_with_a_rate_of_0_drops_in_the_fit():
     assert ours.layers[1].rate == 0.0
 
 
+@pytest.mark.nightly
 def test_the_expectation_is_kept():
     """Over 4000 draws, within 4.5 standard errors of what the model predicts."""
     model = keras.Sequential([keras.Input((4,)), dense(200, None, 1), dense(1, None, 2)])
@@ -159,7 +161,10 @@ def test_a_model_without_residuals_is_told_what_it_adds():
         fitted(mlp(), made("stochastic-depth", rate=0.2))
 
 
-@pytest.mark.parametrize("name", [pytest.param("ids", marks=pytest.mark.nightly), "logits", "multi-label"])
+@pytest.mark.parametrize(
+    "name",
+    ["logits", pytest.param("ids", marks=pytest.mark.nightly), pytest.param("multi-label", marks=pytest.mark.nightly)],
+)
 def test_r_drop_is_the_loss_of_the_paper(name):
     """By hand: two passes, the mean of their crossentropies, and half of both divergences."""
     labels = RNG.integers(2, size=(24, 3)).astype("float32")
@@ -204,6 +209,7 @@ def test_sam_sees_the_same_inserted_dropout_twice():
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("names", [("mixup", "r-drop"), ("r-drop", "mixup")], ids="-".join)
 def test_r_drop_of_mixed_rows_weighs_them_in_either_order(names):
     """Rows that all weigh twice as much have twice the loss."""

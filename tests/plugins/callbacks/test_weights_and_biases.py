@@ -14,10 +14,16 @@ def runs(monkeypatch):
     begun = []
     begin = wandb.init
 
+    def ended(run, finish, exit_code):
+        run.exit_codes.append(exit_code)
+        finish(exit_code=exit_code)
+
     def init(**arguments):
         begun.append(begin(**{**arguments, "mode": "disabled"}))
         monkeypatch.setattr(begun[-1], "log", lambda figures: begun[-1].logged.append(figures), raising=False)
-        begun[-1].logged = []
+        begun[-1].logged, begun[-1].exit_codes = [], []
+        finish = begun[-1].finish
+        monkeypatch.setattr(begun[-1], "finish", lambda exit_code=None: ended(begun[-1], finish, exit_code))
         return begun[-1]
 
     monkeypatch.setattr(wandb, "init", init)
@@ -36,20 +42,24 @@ def test_figures_and_settings_go_to_a_run(runs):
     (run,) = runs
     assert [each["loss"] for each in run.logged] == history.history["loss"]
     assert [(each["epoch"], each["learning_rate"]) for each in run.logged] == [(1, 0.5), (2, 0.5)]
+    assert run.exit_codes == [0]
     wanted = {"optimizer": "SGD", "learning_rate": 0.5, "parameters": 2, "steps_per_epoch": 1, "units": 8}
     assert dict(run.config) == wanted
 
 
-def test_a_fit_that_fails_ends_its_run_and_no_other(runs):
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_a_fit_that_fails_ends_its_run_as_failed_and_no_other(runs, error):
     import wandb
 
     def fails(epoch, logs):
-        raise RuntimeError("enough")
+        raise error("enough")
 
-    end = keras.callbacks.LambdaCallback(on_epoch_end=fails)
-    with pytest.raises(RuntimeError, match="enough"):
-        model().fit(ONES, ONES, callbacks=[tfkit.create("callback", "wandb"), end], verbose=0)
+    end, callback = keras.callbacks.LambdaCallback(on_epoch_end=fails), tfkit.create("callback", "wandb")
+    with pytest.raises(error, match="enough"):
+        model().fit(ONES, ONES, callbacks=[callback, end], verbose=0)
     assert wandb.run is None
+    model().fit(ONES, ONES, callbacks=[callback], verbose=0)
+    assert [each.exit_codes for each in runs] == [[1], [0]]
     run = wandb.init()
     model().fit(ONES, ONES, callbacks=[tfkit.create("callback", "wandb")], verbose=0)
     assert wandb.run is run
