@@ -71,6 +71,20 @@ def cluster_here() -> Cluster | None:
     return cluster_of(os.environ.get(VARIABLE, ""))
 
 
+def is_chief_here() -> bool:
+    """Whether this process writes what one alone may write, by TF_CONFIG: the chief, or one that is alone.
+
+    Raises:
+        ParameterError: As for `cluster_of`.
+
+    Example:
+        >>> is_chief_here()
+        True
+    """
+    here = cluster_here()
+    return here is None or here.is_chief
+
+
 def worker_name() -> str:
     """A name for this process among its workers, by TF_CONFIG; "worker-0" where it is alone.
 

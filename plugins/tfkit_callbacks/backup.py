@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
 
+from tfkit.attach.guard import running_callbacks
+from tfkit.attach.methods import remove_from_method, wrap_method
 from tfkit.attach.replicas.agreement import smallest
 from tfkit.attach.replicas.keras_repairs import is_multi_worker
 from tfkit.attach.state import learning_rate, load_state, save_state
@@ -28,14 +31,14 @@ class Backup(keras.callbacks.Callback):
 
     The order of the rows and what other callbacks have counted (such as the patience of early-stopping) are not
     kept: with `shuffle=False`, or a dataset whose order does not depend on how often it was gone through, the resumed
-    fit ends with the weights of an uninterrupted one.
+    fit ends with the weights of an uninterrupted one. `tfkit.Data` of arrays has another order in each epoch.
 
     Args:
         directory: Where the backup goes, in a folder of each worker.
 
     Raises:
-        ModelError: When the fit begins: the model is not built or compiled, or has other shapes than the backup; or
-            another worker goes on from an epoch that this one lacks.
+        ModelError: When the fit begins: the model is not built or compiled, or has other shapes than the backup; the
+            backup has more epochs than the fit; or another worker goes on from an epoch that this one lacks.
 
     Example:
         >>> import tempfile, numpy as np
@@ -51,6 +54,7 @@ class Backup(keras.callbacks.Callback):
         super().__init__()
         self.directory = Path(directory)
         self._rate: float | None = None
+        self._watched: list[keras.callbacks.Callback] = []
 
     @property
     def folder(self) -> Path:
@@ -68,12 +72,13 @@ class Backup(keras.callbacks.Callback):
         if epochs and path is None:
             raise ModelError(f"{self.folder} lacks epoch {epochs}, where another worker goes on: remove all backups")
         if path is not None:
+            self._require_epochs(epochs)
             load_state(model, path)
-            model._initial_epoch = epochs  # as Keras's BackupAndRestore does
+            self._begin_after(epochs)
             say(f"backup: goes on after epoch {epochs}, from {path}")
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self.model._initial_epoch = None  # fit has read it; the next one is to begin where it is told to
+        self._forget()  # fit has read it; the next one is to begin where it is told to
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         save_state(self.model, self.folder / f"{epoch + 1}.npz", self._rate)
@@ -83,9 +88,37 @@ class Backup(keras.callbacks.Callback):
                 path.unlink()
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
-        self.model._initial_epoch = None
+        self._forget()
         self._agreed(0)  # all are at the end
         shutil.rmtree(self.folder, ignore_errors=True)  # a training that is whole does not fail for its backup
+
+    def _require_epochs(self, epochs: int) -> None:
+        wanted = (self.params or {}).get("epochs")  # None in a list of callbacks of the user's own
+        if wanted is not None and wanted < epochs:
+            raise ModelError(
+                f"the backup in {self.folder} is of {epochs} epochs, and this fit is of {wanted}: give it another "
+                "directory, remove the backup, or train for more epochs"
+            )
+
+    def _begin_after(self, epochs: int) -> None:
+        self.model._initial_epoch = epochs  # as Keras's BackupAndRestore does
+        running = running_callbacks()
+        self._watched = [each for each in (running.callbacks if running else ()) if each is not self]
+        for each in self._watched:
+            wrap_method(each, "on_train_begin", self._forget_if_failed)
+
+    def _forget_if_failed(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Keras tells nobody of a fit that fails, and the next one of this model would begin so."""
+        try:
+            return method(*args, **kwargs)
+        except BaseException:
+            self._forget()
+            raise
+
+    def _forget(self) -> None:
+        self.model._initial_epoch = None
+        while self._watched:
+            remove_from_method(self._watched.pop(), "on_train_begin", self._forget_if_failed)
 
     def _agreed(self, epochs: int) -> int:
         strategy = self.model.distribute_strategy

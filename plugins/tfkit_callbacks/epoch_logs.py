@@ -14,12 +14,14 @@ from typing import Any
 import keras
 import numpy as np
 
+from tfkit.cluster import is_chief_here
+
 
 class EpochLog(keras.callbacks.Callback):
     """Writes a line for each epoch as soon as it ends.
 
     A fit that begins with its first epoch begins the file anew, unless told to append; one that goes on (with
-    `initial_epoch`, or after callback "backup") appends.
+    `initial_epoch`, or after callback "backup") appends. Of the workers of a cluster the chief alone writes it.
 
     Args:
         path: The file; folders that are missing are made.
@@ -35,16 +37,20 @@ class EpochLog(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Mapping[str, Any] | None = None) -> None:
         self._begun = False
+        if not is_chief_here():
+            return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.open("a").close()  # what cannot be written is refused now, and not after an epoch
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        if not self._begun and not self.append and epoch == 0:
+        if not self._begun and not self.append and epoch == 0 and is_chief_here():
             self.path.write_text("", encoding="utf-8")
         self._begun = True
         self._epoch_begun = time.perf_counter()
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
+        if not is_chief_here():
+            return
         seconds = round(time.perf_counter() - self._epoch_begun, 3)
         figures = {"epoch": epoch, "seconds": seconds, **{name: _plain(value) for name, value in (logs or {}).items()}}
         line = self.line(figures)

@@ -9,11 +9,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfkit.cluster import is_chief_here
 from tfkit_callbacks.hyperparameters import of_fit
 
 
 class TensorBoard(keras.callbacks.TensorBoard):
-    """Keras's TensorBoard callback that also fills TensorBoard's HParams page.
+    """Keras's TensorBoard callback that also fills TensorBoard's HParams page. Of a cluster's workers the chief writes.
 
     Args:
         directory: The folder for `tensorboard --logdir`, for one run; give each run one of its own below a common one.
@@ -30,6 +31,11 @@ class TensorBoard(keras.callbacks.TensorBoard):
     ) -> None:
         super().__init__(log_dir=str(directory), histogram_freq=histograms, write_graph=False)
         self.hyperparameters = dict(hyperparameters or {})
+
+    def set_model(self, model: keras.Model) -> None:
+        super().set_model(model)
+        if not is_chief_here():
+            self._writers = {name: tf.summary.create_noop_writer() for name in ("train", "val")}
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         super().on_train_begin(logs)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from tfkit.attach.replicas.keras_repairs import repair_keras
+from tfkit.attach.replicas.keras_repairs import repaired_for
 from tfkit_strategies.devices import device_names
 
 
@@ -28,11 +28,10 @@ def mirrored(*, devices: Sequence[str] | None = None) -> tf.distribute.MirroredS
         >>> mirrored(devices=["CPU:0"]).num_replicas_in_sync
         1
     """
-    repair_keras()
     if devices is not None:
-        return _made(device_names(devices, "strategy 'mirrored'"))
+        return repaired_for(_made(device_names(devices, "strategy 'mirrored'")))
     all_there_are = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    return _made(tuple(device.name for device in all_there_are))
+    return repaired_for(_made(tuple(device.name for device in all_there_are)))
 
 
 @functools.cache

@@ -6,8 +6,9 @@ import functools
 import os
 
 import tensorflow as tf
+from tensorflow.python.eager import context
 
-from tfkit.attach.replicas.keras_repairs import repair_keras
+from tfkit.attach.replicas.keras_repairs import repaired_for
 from tfkit.cluster import VARIABLE, cluster_of, require_free
 from tfkit.errors import ParameterError
 
@@ -26,14 +27,13 @@ def multi_worker() -> tf.distribute.MultiWorkerMirroredStrategy:
         >>> multi_worker().num_replicas_in_sync
         1
     """
-    repair_keras()
-    return _made(os.environ.get(VARIABLE, ""))
+    return repaired_for(_made(os.environ.get(VARIABLE, "")))
 
 
 @functools.cache
 def _made(config: str) -> tf.distribute.MultiWorkerMirroredStrategy:
     here = cluster_of(config)
-    if here is not None:
+    if here is not None and not _serves():
         require_free(here.address)
     try:
         return tf.distribute.MultiWorkerMirroredStrategy()
@@ -44,3 +44,8 @@ def _made(config: str) -> tf.distribute.MultiWorkerMirroredStrategy:
             "strategy 'multi-worker' must be made before anything else uses TensorFlow: "
             "call tfkit.create('strategy', 'multi-worker') first in the script"
         ) from error
+
+
+def _serves() -> bool:
+    """Whether this process listens at its address already, by a strategy that was made without tfkit."""
+    return context.context()._collective_ops_server_def is not None

@@ -6,7 +6,7 @@ import functools
 
 import tensorflow as tf
 
-from tfkit.attach.replicas.keras_repairs import repair_keras
+from tfkit.attach.replicas.keras_repairs import repaired_for
 from tfkit.errors import DeviceNotFound
 
 
@@ -22,8 +22,7 @@ def tpu(*, name: str | None = None) -> tf.distribute.TPUStrategy:
     Raises:
         DeviceNotFound: There is no such TPU; the text says why, and lists the devices there are.
     """
-    repair_keras()
-    return _made(name)
+    return repaired_for(_made(name))
 
 
 @functools.cache

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tfkit import cli
-from tfkit.pipeline.launch import _gpus
+from tfkit.pipeline import launch
 
 HEAD = """
 import json, os, pathlib, signal, sys, time
@@ -77,6 +77,69 @@ time.sleep(60 if starts == 1 else 0)
     told = capfd.readouterr().err
     assert "launch: worker-1 was ended by signal 9 (SIGKILL)" in told
     assert "launch: all are begun again (3 times more)" in told
+
+
+def test_what_a_killed_worker_had_started_ends_too(script, tmp_path):
+    path = script("""
+if index == 0 and starts == 1:
+    import subprocess
+    sleeps = [sys.executable, "-c", "import time; time.sleep(60)"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    (here / "started").write_text(str(subprocess.Popen(sleeps, **quiet).pid))
+    os.kill(os.getpid(), signal.SIGKILL)
+""")
+    assert launched("--workers", "2", path) == 0
+    assert not runs(int((tmp_path / "started").read_text()))
+
+
+def test_a_mistake_that_takes_another_worker_with_it_is_the_mistake(script, tmp_path, capfd):
+    path = script("""
+(here / f"ready-{index}").touch()
+while len(list(here.glob("ready-*"))) < 2:
+    time.sleep(0.001)
+sys.exit(index + 1)
+""")
+    assert launched("--workers", "2", path) == 2
+    assert starts(tmp_path) == [1, 1]
+    assert "launch: worker-1 ended with exit status 2" in capfd.readouterr().err
+
+
+def test_all_begin_again_with_other_addresses_when_one_was_taken(script, tmp_path, monkeypatch, capfd):
+    path = script("""
+(here / f"address-{starts}").write_text(config["cluster"]["worker"][0])
+sys.exit(2 if starts == 1 else 0)
+""")
+    with socket.socket() as used:
+        used.bind(("127.0.0.1", 0))
+        used.listen()
+        taken = f"127.0.0.1:{used.getsockname()[1]}"
+        first, choose = [taken], launch._free_addresses
+        monkeypatch.setattr(launch, "_free_addresses", lambda count: [first.pop()] if first else choose(count))
+        assert launched("--workers", "1", path) == 0
+    assert (tmp_path / "address-1").read_text() == taken != (tmp_path / "address-2").read_text()
+    assert "is in use by another process" in capfd.readouterr().err
+
+
+def test_a_launch_whose_output_nobody_reads_goes_on(script, tmp_path):
+    path = script("""
+for number in range(20000):
+    print("line", number)
+(here / f"done-{index}").touch()
+""")
+    with subprocess.Popen([sys.executable, "-m", "tfkit", "launch", "--workers", "2", path],
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # fmt: skip
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(timeout=30) == 0
+    assert starts(tmp_path) == [1, 1]
+    assert len(list(tmp_path.glob("done-*"))) == 2
+
+
+def test_debug_is_for_the_workers_too(script, tmp_path):
+    path = script('(here / f"seen-{index}").write_text(" ".join(sys.argv[1:]))')
+    command = [sys.executable, "-m", "tfkit", "launch", "--debug", "--workers", "1", path, "--smoke"]
+    assert subprocess.run(command, timeout=30, check=False).returncode == 0
+    assert (tmp_path / "seen-0").read_text() == "--smoke --debug"
 
 
 def test_a_worker_that_has_finished_begins_again_with_the_others(script, tmp_path):
@@ -184,9 +247,13 @@ def test_addresses_of_tf_config_are_used_and_must_be_free(script, tmp_path, monk
     assert "which is another machine" in capsys.readouterr().err
 
 
-def test_gpus_are_shared_out(monkeypatch):
+def test_gpus_are_shared_out(monkeypatch, capfd):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6,7,8")
-    assert [_gpus(number, 2)["CUDA_VISIBLE_DEVICES"] for number in range(2)] == ["4,5", "6,7"]
-    assert _gpus(0, 6) == {"CUDA_VISIBLE_DEVICES": "-1"}
+    assert [launch._gpus(number, 2)["CUDA_VISIBLE_DEVICES"] for number in range(2)] == ["4,5", "6,7"]
+    assert launch._gpus(0, 6) == {"CUDA_VISIBLE_DEVICES": "-1"}
+    launch._warn_of_gpus(5)
+    assert not capfd.readouterr().err
+    launch._warn_of_gpus(6)
+    assert "launch: 5 GPU(s) for 6 workers: all train on the CPU" in capfd.readouterr().err
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-    assert _gpus(0, 2) == {}
+    assert launch._gpus(0, 2) == {}

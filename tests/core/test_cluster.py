@@ -4,7 +4,7 @@ import socket
 import pytest
 
 import tfkit
-from tfkit.cluster import Cluster, cluster_here, cluster_of, require_free, worker_name
+from tfkit.cluster import Cluster, cluster_here, cluster_of, is_chief_here, require_free, worker_name
 
 TWO = {"worker": ["a:1", "b:2"]}
 
@@ -20,6 +20,12 @@ def test_a_cluster_of_workers():
     assert cluster_of(found.variable()) == found
 
 
+@pytest.mark.parametrize("index", [0, 1])
+def test_whether_this_process_is_the_chief(index, monkeypatch):
+    monkeypatch.setenv("TF_CONFIG", text(TWO, type="worker", index=index))
+    assert is_chief_here() == (index == 0)
+
+
 def test_the_chief_goes_first():
     found = cluster_of(text({"worker": ["a:1"], "chief": ["c:1"]}, type="worker", index=0))
     assert found.addresses == ["c:1", "a:1"]
@@ -32,6 +38,7 @@ def test_no_cluster(alone, monkeypatch):
     assert cluster_of(alone) is None
     monkeypatch.setenv("TF_CONFIG", alone)
     assert cluster_here() is None
+    assert is_chief_here()
     assert worker_name() == ("worker-1" if "task" in alone else "worker-0")
 
 

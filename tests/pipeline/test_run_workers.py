@@ -1,12 +1,10 @@
 """One recipe, run by one process and by two that train together."""
 
 import json
-import os
+import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import keras
@@ -36,17 +34,15 @@ def test_two_workers_one_killed_end_as_one_process(tmp_path):
         folder.mkdir()
         shutil.copy(SCRIPT, folder / "recipe.py")
     launch = [sys.executable, "-m", "tfkit", "launch", "--workers", "2", "recipe.py"]
-    process = subprocess.Popen(launch, cwd=together, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    until = time.monotonic() + 120
-    while not list(together.glob("runs/workers/*/backup/worker-1/5.npz")):
-        assert process.poll() is None, process.communicate()[0][-4000:]
-        assert time.monotonic() < until
-        time.sleep(0.005)
-    os.kill(int((together / "worker-1.pid").read_text()), signal.SIGKILL)
-    told = process.communicate(timeout=300)[0]
-    assert process.returncode == 0, told[-4000:]
+    done = subprocess.run(
+        launch, cwd=together, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False
+    )
+    told = done.stdout
+    assert done.returncode == 0, told[-4000:]
+    assert "launch: worker-1 was ended by signal 9 (SIGKILL)" in told
     assert "launch: all are begun again" in told
-    assert "[worker-0] backup: goes on after epoch" in told
+    # The other may have been ended before it had written its sixth epoch.
+    assert re.search(r"\[worker-0\] backup: goes on after epoch [56],", told)
     assert told.count("report.html") == 1
 
     subprocess.run([sys.executable, "recipe.py"], cwd=alone, timeout=200, check=True)

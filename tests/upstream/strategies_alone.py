@@ -17,12 +17,12 @@ X = RNG.normal(size=(20, 4)).astype("float32")
 Y = X.sum(axis=1, keepdims=True)
 
 
-def model_of(strategy=None, norm=False, optimizer=None, **compiled):
+def model_of(strategy=None, norm=False, optimizer=None, loss="mse", **compiled):
     keras.utils.set_random_seed(0)
     with strategy.scope() if strategy else contextlib.nullcontext():
         layers = [keras.Input((4,)), *([keras.layers.BatchNormalization()] if norm else []), keras.layers.Dense(1)]
         model = keras.Sequential(layers)
-        model.compile(optimizer or keras.optimizers.SGD(0.1), "mse", metrics=["mae"], **compiled)
+        model.compile(optimizer or keras.optimizers.SGD(0.1), loss, metrics=["mae"], **compiled)
     return model
 
 
@@ -89,6 +89,62 @@ def fails(words, **built):
         fitted(model_of(MIRRORED, **built))
 
 
+def fitted_on_both(build, *data, **fit):
+    """The distance of the weights after an epoch on one device and on two, and both histories."""
+    keras.utils.set_random_seed(0)
+    plain = build()
+    with MIRRORED.scope():
+        keras.utils.set_random_seed(0)
+        model = build()
+    wanted, found = (each.fit(*data, shuffle=False, verbose=0, **fit).history for each in (plain, model))
+    return distance(model, plain), wanted, found
+
+
+def differs(build, rows=20, **fit):
+    assert fitted_on_both(build, X[:rows], Y[:rows], batch_size=10, **fit)[0] > 1e-3, MENDED
+
+
+def clipping():
+    differs(lambda: model_of(optimizer=keras.optimizers.SGD(0.1, clipnorm=0.5)))
+
+
+def one_number(y_true, y_pred):
+    return keras.ops.mean(keras.ops.square(y_true - y_pred))
+
+
+def losses_that_are_no_means_over_rows():
+    differs(lambda: model_of(loss=one_number))
+    differs(lambda: model_of(loss=keras.losses.Dice()))
+    weighted = keras.losses.MeanSquaredError(reduction="mean_with_sample_weight")
+    differs(lambda: model_of(loss=weighted), sample_weight=np.arange(20.0))
+
+
+def masks():
+    words, tags = RNG.integers(1, 7, size=(8, 5)), RNG.normal(size=(8, 5, 1)).astype("float32")
+    words[:4, 1:] = 0
+
+    def tagger():
+        layers = [keras.layers.Embedding(7, 3, mask_zero=True), keras.layers.Dense(1)]
+        model = keras.Sequential([keras.Input((5,), dtype="int32"), *layers])
+        model.compile(keras.optimizers.SGD(0.1), "mse")
+        return model
+
+    assert fitted_on_both(tagger, words, tags, batch_size=8)[0] > 1e-3, MENDED
+
+
+def logs_of_several_outputs():
+    def build():
+        inputs = keras.Input((4,))
+        model = keras.Model(inputs, [keras.layers.Dense(1, name="a")(inputs), keras.layers.Dense(1, name="b")(inputs)])
+        model.compile(keras.optimizers.SGD(0.0), ["mse", "mae"])
+        return model
+
+    apart, wanted, found = fitted_on_both(build, X[:11], [Y[:11], Y[:11]], batch_size=10)
+    assert apart == 0
+    assert found["loss"][0] == pytest.approx(wanted["loss"][0], rel=1e-5)
+    assert abs(found["a_loss"][0] - wanted["a_loss"][0]) > 1e-3, MENDED
+
+
 def accumulation():
     with MIRRORED.scope():
         optimizer = keras.optimizers.SGD(gradient_accumulation_steps=2)
@@ -102,7 +158,11 @@ SHOWN = {
     "28": odd_first_batch,
     "uneven": rows_of_a_shorter_part_count_more,
     "twice": two_strategies_of_the_same_devices,
-    "jit": lambda: fails("", jit_compile=True),
+    "clipping": clipping,
+    "losses": losses_that_are_no_means_over_rows,
+    "masks": masks,
+    "outputs": logs_of_several_outputs,
+    "jit": lambda: fails("Trying to access resource", jit_compile=True),
     "executions": lambda: fails("placeholder", steps_per_execution=2),
     "accumulation": accumulation,
     "optimizer": lambda: fails("Mixing different", optimizer=keras.optimizers.Adam()),

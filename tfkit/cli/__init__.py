@@ -44,7 +44,7 @@ def execute(command: click.Command, arguments: list[str]) -> NoReturn:
 def _run(command: click.Command, arguments: list[str], debug: bool) -> int:
     try:
         with heard_interrupts():
-            return int(command.main(arguments, prog_name=command.name, standalone_mode=False) or 0)
+            return int(command.main(arguments, prog_name=command.name, standalone_mode=False, obj=debug) or 0)
     except click.exceptions.Abort:
         return _INTERRUPTED
     except click.exceptions.NoArgsIsHelpError as error:

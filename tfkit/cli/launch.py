@@ -16,11 +16,12 @@ import click
 )
 @click.argument("script", metavar="RECIPE.py")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def launch(workers: int, restarts: int, script: str, arguments: tuple[str, ...]) -> int:
+@click.pass_obj
+def launch(debug: bool, workers: int, restarts: int, script: str, arguments: tuple[str, ...]) -> int:
     """Run a script in N processes that train together (strategy multi-worker), its arguments after its name.
 
     When one dies all are begun again; a recipe goes on where it was.
     """
     from tfkit.pipeline.launch import launch as launch_script
 
-    return launch_script(script, arguments, workers=workers, restarts=restarts)
+    return launch_script(script, (*arguments, *["--debug"] * bool(debug)), workers=workers, restarts=restarts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import re
@@ -25,6 +26,7 @@ _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 8.0
 _FAILURE, _USAGE = 1, 2
 _FRESH = "--fresh"
+_GPUS = "CUDA_VISIBLE_DEVICES"
 _PR_SET_PDEATHSIG = 1
 
 
@@ -43,7 +45,8 @@ def launch(script: str | Path, arguments: Sequence[str] = (), *, workers: int, r
         restarts: How often all are begun again.
 
     Returns:
-        The exit status: 0 when all finished; 2 where one ended so, as for a mistake, which is not tried again; else 1.
+        The exit status: 0 when all finished; 2 where one ended so, as for a mistake, which is not tried again unless
+        an address that was chosen here is in use by then; else 1.
 
     Raises:
         RecipeError: There is no such script.
@@ -53,9 +56,11 @@ def launch(script: str | Path, arguments: Sequence[str] = (), *, workers: int, r
     """
     if not Path(script).is_file():
         raise RecipeError(f"there is no recipe script {str(script)!r}")
+    _warn_of_gpus(workers)
     for left in range(restarts, -1, -1):
-        status = _run([sys.executable, str(script), *arguments], _clusters(workers))
-        if status in (0, _USAGE):
+        clusters = _clusters(workers)
+        status = _run([sys.executable, str(script), *arguments], clusters)
+        if status == 0 or (status == _USAGE and not _lost_an_address(clusters)):
             return status
         arguments = [each for each in arguments if each != _FRESH]  # what is begun again goes on
         say(f"launch: all are begun again ({left} times more)" if left else "launch: no restart is left")
@@ -69,6 +74,19 @@ def _clusters(workers: int) -> list[Cluster]:
     if given is not None:
         _check_given(given, workers)
     return [Cluster(jobs, job, index) for job, addresses in jobs.items() for index in range(len(addresses))]
+
+
+def _lost_an_address(clusters: Sequence[Cluster]) -> bool:
+    """Whether another process has taken an address that was chosen here, between its choice and its use."""
+    if cluster_here() is not None:
+        return False
+    try:
+        for each in clusters:
+            require_free(each.address)
+    except ParameterError as error:
+        say(f"launch: {error}")
+        return True
+    return False
 
 
 def _check_given(given: Cluster, workers: int) -> None:
@@ -110,16 +128,23 @@ def _run(command: Sequence[str], clusters: Sequence[Cluster]) -> int:
     if failed is None:
         return 0
     say(f"launch: {failed.name} {failed.death}")
-    return failed.status
+    return failed.status or 0
 
 
 def _first_failure(workers: Sequence[_Worker]) -> _Worker | None:
-    while True:
-        ended = [each for each in workers if each.process.poll() is not None]
-        failed = [each for each in ended if each.status]
-        if failed or len(ended) == len(workers):
-            return failed[0] if failed else None
+    while not any(found := [each.status for each in workers]):
+        if None not in found:
+            return None
         time.sleep(_POLL_SECONDS)
+    time.sleep(_POLL_SECONDS)  # one that fails takes others with it, and need not be the first that is seen
+    return min((each for each in workers if each.status), key=_blame)
+
+
+def _blame(worker: _Worker) -> int:
+    """The less, the likelier the others have failed because of it: by a mistake, a signal, or else."""
+    if worker.status == _USAGE:
+        return 0
+    return 1 if (worker.status or 0) < 0 else 2
 
 
 def _end(workers: Sequence[_Worker], number: signal.Signals) -> None:
@@ -128,7 +153,7 @@ def _end(workers: Sequence[_Worker], number: signal.Signals) -> None:
         for each in workers:
             each.send(number)
         until = time.monotonic() + _GRACE_SECONDS
-        while time.monotonic() < until and any(each.process.poll() is None for each in workers):
+        while time.monotonic() < until and any(each.status is None for each in workers):
             time.sleep(_POLL_SECONDS)
     finally:
         for each in workers:
@@ -157,25 +182,43 @@ class _Worker:
         self.printer.start()
 
     @property
-    def status(self) -> int:
-        return self.process.returncode
+    def status(self) -> int | None:
+        """As `Popen.returncode`. The process is not waited for, so that its number stays that of its group alone."""
+        if self.process.returncode is not None or not hasattr(os, "waitid"):
+            return self.process.poll()
+        found = os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if found is None:
+            return None
+        return found.si_status if found.si_code == os.CLD_EXITED else -found.si_status
 
     @property
     def death(self) -> str:
-        if self.status > 0:
-            return f"ended with exit status {self.status}"
-        return f"was ended by signal {-self.status} ({signal.Signals(-self.status).name})"
+        status = self.status or 0
+        if status > 0:
+            return f"ended with exit status {status}"
+        return f"was ended by signal {-status} ({signal.Signals(-status).name})"
 
     def send(self, number: signal.Signals) -> None:
-        """Sends a signal to the process and all that it started, if it runs."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, number)
+        """Sends a signal to the process and to all that it started, which may outlive it."""
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, number)
 
     def _print(self) -> None:
         assert self.process.stdout is not None
         with self.process.stdout:
-            for line in self.process.stdout:
-                print(f"[{self.name}] {line.rstrip()}", flush=True)
+            is_heard = True
+            for line in self.process.stdout:  # to the end: a worker waits where nobody reads what it prints
+                is_heard = is_heard and _printed(f"[{self.name}] {line.rstrip()}")
+
+
+def _printed(line: str) -> bool:
+    """Prints a line; False where nobody listens any more, as after `| head`."""
+    try:
+        print(line, flush=True)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _dying_with_its_parent() -> Callable[[], None] | None:
@@ -188,10 +231,19 @@ def _dying_with_its_parent() -> Callable[[], None] | None:
 
 def _gpus(number: int, workers: int) -> dict[str, str]:
     """A worker's even share of the GPUs; none where there are fewer than workers."""
-    name = "CUDA_VISIBLE_DEVICES"
-    found = sorted(each.name[6:] for each in Path("/dev").glob("nvidia*") if re.fullmatch(r"nvidia\d+", each.name))
-    visible = [each for each in os.environ.get(name, ",".join(found)).split(",") if each not in ("", "-1")]
+    visible = _visible_gpus()
     if not visible:
         return {}
     share = len(visible) // workers
-    return {name: ",".join(visible[number * share : (number + 1) * share]) or "-1"}
+    return {_GPUS: ",".join(visible[number * share : (number + 1) * share]) or "-1"}
+
+
+def _warn_of_gpus(workers: int) -> None:
+    count = len(_visible_gpus())
+    if 0 < count < workers:
+        say(f"launch: {count} GPU(s) for {workers} workers: all train on the CPU; --workers {count} has one for each")
+
+
+def _visible_gpus() -> list[str]:
+    found = sorted(each.name[6:] for each in Path("/dev").glob("nvidia*") if re.fullmatch(r"nvidia\d+", each.name))
+    return [each for each in os.environ.get(_GPUS, ",".join(found)).split(",") if each not in ("", "-1")]

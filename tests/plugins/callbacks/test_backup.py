@@ -88,13 +88,39 @@ def test_the_fit_after_one_that_went_on_begins_where_it_is_told(tmp_path):
     assert made.fit(*rows, epochs=2, verbose=0).epoch == [0, 1]
 
 
+def test_a_fit_of_fewer_epochs_than_the_backup_is_refused_and_the_backup_stays(tmp_path):
+    backup = tfkit.create("callback", "backup", directory=tmp_path)
+    made = model()
+    interrupted(made, backup, 3)
+    rows = np.ones((4, 4)), np.ones((4, 3))
+    with pytest.raises(tfkit.ModelError, match="is of 3 epochs, and this fit is of 2"):
+        made.fit(*rows, epochs=2, verbose=0, callbacks=[backup])
+    assert (tmp_path / "worker-0" / "3.npz").exists()
+    assert made.fit(*rows, epochs=2, verbose=0).epoch == [0, 1]
+
+
+def test_a_fit_that_another_callback_stops_as_it_begins_leaves_nothing(tmp_path):
+    class Fails(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            raise OSError("disk")
+
+    backup = tfkit.create("callback", "backup", directory=tmp_path)
+    made, fails = model(), Fails()
+    interrupted(made, backup, 3)
+    rows = np.ones((4, 4)), np.ones((4, 3))
+    with pytest.raises(OSError, match="disk"):
+        made.fit(*rows, epochs=5, verbose=0, callbacks=[backup, fails])
+    assert "on_train_begin" not in vars(fails)
+    assert made.fit(*rows, epochs=2, verbose=0).epoch == [0, 1]
+
+
 def test_another_model_is_refused_and_the_backup_stays(tmp_path):
     backup = tfkit.create("callback", "backup", directory=tmp_path)
     interrupted(model(), backup, 2)
     other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2), keras.layers.Dense(3)])
     other.compile("adam", "mse")
     with pytest.raises(tfkit.ModelError, match="other shapes"):
-        other.fit(np.ones((4, 4)), np.ones((4, 3)), verbose=0, callbacks=[backup])
+        other.fit(np.ones((4, 4)), np.ones((4, 3)), epochs=3, verbose=0, callbacks=[backup])
     assert (tmp_path / "worker-0" / "2.npz").exists()
 
 

@@ -38,6 +38,16 @@ def test_a_log_has_the_history_line_by_line(name, tmp_path):
     assert all(float(row["seconds"]) > 0 for row in rows)
 
 
+@pytest.mark.parametrize(("index", "files"), [(0, 3), (1, 0)])
+def test_of_several_workers_the_chief_alone_writes(index, files, tmp_path, monkeypatch):
+    cluster = {"worker": ["127.0.0.1:1", "127.0.0.1:2"]}
+    monkeypatch.setenv("TF_CONFIG", json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}}))
+    logs = [tfkit.create("callback", name, path=tmp_path / name) for name in ("jsonl-log", "csv-log")]
+    board = tfkit.create("callback", "tensorboard", directory=tmp_path / "board", histograms=1)
+    fit(*logs, board, epochs=1)
+    assert len([each for each in tmp_path.rglob("*") if each.is_file()]) == files
+
+
 def test_a_second_fit_begins_the_file_anew_and_one_that_goes_on_appends(tmp_path):
     log = tfkit.create("callback", "jsonl-log", path=tmp_path / "log")
 

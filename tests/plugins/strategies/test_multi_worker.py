@@ -6,25 +6,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from uneven_fit import fitted, model_of, short_fit
 
 SCRIPT = str(Path(__file__).with_name("worker.py"))
 
 
-def run(*command):
-    done = subprocess.run(list(command), capture_output=True, text=True, timeout=300, check=False)
+def launched(folder, *ways):
+    command = [sys.executable, "-m", "tfkit", "launch", "--workers", "2", SCRIPT, str(folder), *ways]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     return done.stdout + done.stderr
 
 
-def launched(folder, *ways):
-    return run(sys.executable, "-m", "tfkit", "launch", "--workers", "2", SCRIPT, str(folder), *ways)
-
-
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("alone")
-    run(sys.executable, SCRIPT, str(folder), "alone")
-    return np.load(folder / "alone.npz")
+def alone():
+    model = model_of()
+    return state(model, fitted(model, epochs=4))
+
+
+def state(model, history):
+    return {**{f"weight{number}": each for number, each in enumerate(model.get_weights())}, **history}
 
 
 def require_same(folder, alone, last=4):
@@ -36,9 +37,15 @@ def require_same(folder, alone, last=4):
             np.testing.assert_allclose(found[key], wanted, rtol=0, atol=1e-5, err_msg=f"{name} {key}")
 
 
+@pytest.mark.slow
+def test_two_workers_equal_one(tmp_path):
+    launched(tmp_path, "short")
+    require_same(tmp_path, state(*short_fit()))
+
+
 @pytest.mark.nightly
-def test_two_workers_equal_one(tmp_path, alone):
-    told = launched(tmp_path)
+def test_two_workers_with_normalization_and_validation_equal_one_and_kerass_backup_is_refused(tmp_path, alone):
+    told = launched(tmp_path, "keras")
     assert "[worker-1] strategy: norm takes its statistics over all replicas" in told
     require_same(tmp_path, alone)
 
@@ -55,8 +62,6 @@ def test_all_begin_again_after_one_is_killed_and_end_as_if_none_had_been(tmp_pat
 
 
 @pytest.mark.nightly
-def test_each_worker_has_a_directory_below_that_of_kerass_backup(tmp_path, alone):
-    told = launched(tmp_path, "keras")
-    for name in ("worker-0", "worker-1"):
-        assert f"strategy: BackupAndRestore keeps {tmp_path / 'shared' / name} for this worker" in told
+def test_a_strategy_of_the_users_own_is_guarded(tmp_path, alone):
+    launched(tmp_path, "own")
     require_same(tmp_path, alone)

@@ -12,16 +12,25 @@ import tensorflow as tf
 import tfkit
 from tfkit_strategies.placement.stages import runs
 
-WORDS = ["names", "refused", "fit", "stopped", "exported", "guarded", "prevented", "placed", "whole"]
+WORDS = ["names", "refused", "fit", "stopped", "exported", "guarded", "prevented", "losses", "placed", "whole"]
 CHILD = Path(__file__).with_name("two_devices.py")
+
+
+def told(argument):
+    run = [sys.executable, str(CHILD), argument]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return done.stdout.split()
 
 
 @pytest.mark.slow
 def test_two_devices(tmp_path):
-    run = [sys.executable, str(CHILD), str(tmp_path)]
-    done = subprocess.run(run, capture_output=True, text=True, timeout=180, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.split() == WORDS
+    assert told(str(tmp_path)) == WORDS
+
+
+@pytest.mark.nightly
+def test_two_devices_more():
+    assert told("more") == ["more"]
 
 
 def test_one_device_is_the_cpu_where_there_is_no_gpu():

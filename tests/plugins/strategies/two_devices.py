@@ -3,10 +3,12 @@
 import sys
 
 import guarded_fits
+import guarded_losses
 import keras
 import numpy as np
 import placed_fits
 import tensorflow as tf
+from keras.src.backend.tensorflow import trainer
 
 import tfkit
 from tfkit.formats.named_model import NamedModel
@@ -43,8 +45,11 @@ def trained(strategy):
 
 
 def main(folder):
-    assert devices(tfkit.create("strategy", "mirrored")) == ["CPU:0", "CPU:1"]
     assert devices(tfkit.create("strategy", "mirrored", devices=("cpu:1",))) == ["CPU:1"]
+    tfkit.callback("strategy", "mirrored", devices=("cpu:1",))
+    assert trainer.reduce_per_replica.__module__ == trainer.__name__  # one replica needs no repairs
+    assert devices(tfkit.create("strategy", "mirrored")) == ["CPU:0", "CPU:1"]
+    assert trainer.reduce_per_replica.__module__ != trainer.__name__
     assert devices(tfkit.create("strategy", "one-device", device="/cpu:1")) == ["CPU:1"]
     assert devices(tfkit.create("strategy", "one-device", device="CPU")) == ["CPU:0"]
     print("names")
@@ -80,6 +85,9 @@ def main(folder):
     print("guarded")
     guarded_fits.prevented()
     print("prevented")
+    guarded_losses.as_on_one_device()
+    guarded_losses.refused()
+    print("losses")
 
     placed_fits.as_on_one_device()
     placed_fits.gradients_where_their_layers_are()
@@ -88,7 +96,17 @@ def main(folder):
     print("whole")
 
 
+def more():
+    guarded_losses.evaluated_anew()
+    guarded_losses.own_step_told()
+    guarded_losses.more()
+    print("more")
+
+
 if __name__ == "__main__":
     from pathlib import Path
 
-    main(Path(sys.argv[1]))
+    if sys.argv[1] == "more":
+        more()
+    else:
+        main(Path(sys.argv[1]))

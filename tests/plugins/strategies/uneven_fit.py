@@ -27,6 +27,15 @@ def fitted(model, *callbacks, epochs=2):
     return model.fit(X, Y, epochs=epochs, callbacks=list(callbacks), verbose=0, **data).history
 
 
+def short_fit(strategy=None, *callbacks):
+    """A linear model after one epoch of batches of 7, 7 and 1 rows, and the history."""
+    keras.utils.set_random_seed(0)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(0.1), "mse")
+    return model, model.fit(X, Y, batch_size=7, shuffle=False, callbacks=list(callbacks), verbose=0).history
+
+
 def assert_same(model, history, other, wanted):
     for found, value in zip(model.get_weights(), other.get_weights()):
         np.testing.assert_allclose(found, value, rtol=0, atol=1e-5)

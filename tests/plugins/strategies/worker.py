@@ -1,4 +1,4 @@
-"""What test_multi_worker.py runs as each of two workers, and alone: one uneven fit of four epochs with a backup."""
+"""What test_multi_worker.py runs as each of two workers: one uneven fit."""
 
 import os
 import signal
@@ -9,11 +9,17 @@ import tfkit
 
 FOLDER, WAYS = Path(sys.argv[1]), sys.argv[2:]
 # Before anything else uses TensorFlow.
-STRATEGY = None if "alone" in WAYS else tfkit.create("strategy", "multi-worker")
+if "own" in WAYS:
+    import tensorflow as tf
+
+    STRATEGY = tf.distribute.MultiWorkerMirroredStrategy()
+else:
+    STRATEGY = tfkit.create("strategy", "multi-worker")
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
-from uneven_fit import fitted, model_of  # noqa: E402
+import pytest  # noqa: E402
+from uneven_fit import fitted, model_of, short_fit  # noqa: E402
 
 from tfkit.cluster import worker_name  # noqa: E402
 
@@ -28,15 +34,28 @@ class KilledOnce(keras.callbacks.Callback):
 
 
 def main():
-    callbacks = [] if STRATEGY is None else [tfkit.callback("strategy", "multi-worker")]
-    if "killed" in WAYS:
-        callbacks += [KilledOnce(), tfkit.create("callback", "backup", directory=FOLDER / "backup")]
-    if "keras" in WAYS:
-        callbacks.append(keras.callbacks.BackupAndRestore(str(FOLDER / "shared")))
-    model = model_of(STRATEGY)
-    history = fitted(model, *callbacks, epochs=4)
+    if "short" in WAYS:
+        model, history = short_fit(STRATEGY, tfkit.callback("strategy", "multi-worker"))
+    else:
+        model = model_of(STRATEGY)
+        history = fitted(model, *callbacks_for(model), epochs=4)
     weights = {f"weight{number}": each for number, each in enumerate(model.get_weights())}
-    np.savez(FOLDER / f"{'alone' if STRATEGY is None else worker_name()}.npz", **weights, **history)
+    np.savez(FOLDER / f"{worker_name()}.npz", **weights, **history)
+
+
+def callbacks_for(model):
+    guard = tfkit.callback("strategy", "multi-worker")
+    if "keras" in WAYS:
+        refused(model, guard)
+    if "killed" not in WAYS:
+        return [guard]
+    return [guard, KilledOnce(), tfkit.create("callback", "backup", directory=FOLDER / "backup")]
+
+
+def refused(model, *callbacks):
+    backup = keras.callbacks.BackupAndRestore(str(FOLDER / "shared"))
+    with pytest.raises(tfkit.ModelError, match=r"BackupAndRestore does not .* 'backup', directory=…\) in its place"):
+        fitted(model, *callbacks, backup)
 
 
 if __name__ == "__main__":

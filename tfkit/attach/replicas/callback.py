@@ -9,11 +9,18 @@ import keras
 import tensorflow as tf
 
 from tfkit.attach.attached import Attached
-from tfkit.attach.replicas.executions import OneStepAtATime, without_jit
-from tfkit.attach.replicas.files import apart
-from tfkit.attach.replicas.keras_repairs import is_multi_worker, repair_keras
+from tfkit.attach.replicas.clipping import clipped_as_a_whole
+from tfkit.attach.replicas.executions import OneStepAtATime, traced_anew, without_jit
+from tfkit.attach.replicas.keras_repairs import is_multi_worker, repaired_for
 from tfkit.attach.replicas.normalization import synchronized
-from tfkit.attach.replicas.preflight import check_scope, refuse_accumulation, refuse_keras_distribution
+from tfkit.attach.replicas.preflight import (
+    check_scope,
+    refuse_accumulation,
+    refuse_keras_distribution,
+    refuse_kerass_backup,
+    refuse_reductions,
+    warn_of_own_steps,
+)
 from tfkit.attach.replicas.shares import weighted_by_rows
 from tfkit.models import require_compiled
 from tfkit.spec import NoParameters
@@ -22,17 +29,17 @@ from tfkit.spec import NoParameters
 class StrategyCallback(Attached):
     """Has a fit on several devices end as on one, where plain Keras fails or is silently wrong.
 
-    For the fit: BatchNormalization is synchronized; replicas with fewer rows of a batch count less, those without any
-    not at all; jit_compile is off; the steps of an execution are taken one by one; and each worker has a directory of
-    its own below that of a BackupAndRestore. It stands first among the callbacks, so that a backup is looked for
-    where it is.
+    For the fit: BatchNormalization is synchronized; replicas with fewer rows of a batch, or fewer unmasked positions,
+    count less, those without any not at all; gradients are clipped as those of the whole batch; jit_compile is off; and
+    the steps of an execution are taken one by one. Losses must be means over rows, or sums.
 
     Args:
         strategy: A strategy such as the model's; the guard is for that of the model.
 
     Raises:
         ModelError: When the fit begins: the model is not built, not compiled, or not in a scope; its optimizer was made
-            outside the scope or accumulates gradients; a `keras.distribution` is set.
+            outside the scope or accumulates gradients; a loss is neither a mean over rows nor a sum; a
+            `keras.distribution` is set; several workers train with a BackupAndRestore.
 
     Example:
         >>> import numpy as np
@@ -50,7 +57,7 @@ class StrategyCallback(Attached):
         self.strategy = strategy
         self._repairs = contextlib.ExitStack()
         self._executions: OneStepAtATime | None = None
-        repair_keras()
+        repaired_for(strategy)
 
     def install(self, model: keras.Model) -> None:
         refuse_keras_distribution()
@@ -58,9 +65,11 @@ class StrategyCallback(Attached):
         if model.distribute_strategy.num_replicas_in_sync == 1:
             return
         refuse_accumulation(model)
+        refuse_reductions(model)
         if is_multi_worker(model.distribute_strategy):
-            self._repairs.enter_context(apart(self))
-        for repair in (synchronized, weighted_by_rows):
+            refuse_kerass_backup()
+        warn_of_own_steps(model)
+        for repair in (traced_anew, synchronized, weighted_by_rows, clipped_as_a_whole):
             self._repairs.enter_context(repair(model))
         if isinstance(model.distribute_strategy, tf.distribute.TPUStrategy):
             return  # compiles what it runs, loops and all

@@ -17,6 +17,19 @@ _END_OF_DATA = (StopIteration, tf.errors.OutOfRangeError)
 
 
 @contextlib.contextmanager
+def traced_anew(model: keras.Model) -> Iterator[None]:
+    """Within it a model evaluates and predicts by functions of its own, and after it by others.
+
+    Keras keeps those it has made: they go by the steps of an execution, and the jit_compile, of that time.
+    """
+    model.test_function = model.predict_function = None
+    try:
+        yield
+    finally:
+        model.test_function = model.predict_function = None
+
+
+@contextlib.contextmanager
 def without_jit(model: keras.Model) -> Iterator[None]:
     """Within it a model is not compiled by XLA, which cannot do what replicas exchange."""
     before = model.jit_compile

@@ -14,13 +14,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import tensorflow as tf
 from keras.src.backend.tensorflow import trainer
 
 from tfkit.attach.replicas.preflight import check_optimizer_scope
+
+_Strategy = TypeVar("_Strategy", bound=tf.distribute.Strategy)
 
 _kerases_build = trainer.TensorFlowTrainer._maybe_symbolic_build
 _kerases_reduce = trainer.reduce_per_replica
@@ -30,6 +32,13 @@ def repair_keras() -> None:
     """Puts both repairs in place; again, it does nothing."""
     trainer.TensorFlowTrainer._maybe_symbolic_build = _build_on_a_part
     trainer.reduce_per_replica = _reduce_over_workers
+
+
+def repaired_for(strategy: _Strategy) -> _Strategy:
+    """The strategy, with both repairs in place if it has several replicas."""
+    if strategy.num_replicas_in_sync > 1:
+        repair_keras()
+    return strategy
 
 
 def restore_keras() -> None:

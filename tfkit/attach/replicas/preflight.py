@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
+from tfkit.attach.guard import running_callbacks
+from tfkit.attach.losses import loss_name
 from tfkit.attach.optimizers import batches_per_update, inner_optimizer
 from tfkit.errors import ModelError
+from tfkit.progress import say
+
+_REDUCTIONS = ("mean", "sum_over_batch_size", "sum")
 
 
 def refuse_keras_distribution() -> None:
@@ -49,3 +56,39 @@ def refuse_accumulation(model: keras.Model) -> None:
             f"20582): leave it out, multiply the batch size by {steps}, and pass "
             f"tfkit.callback('callback', 'micro-batches', steps={steps})"
         )
+
+
+def refuse_reductions(model: keras.Model) -> None:
+    """Raises ModelError for a loss that is neither a mean over rows nor a sum: replicas divide by what they have."""
+    for loss in keras.tree.flatten(getattr(model, "loss", None)):
+        reduction = getattr(loss, "reduction", _REDUCTIONS[0])
+        if reduction not in _REDUCTIONS:
+            raise ModelError(
+                f"{loss_name(loss)} has reduction={reduction!r}, and under {type(model.distribute_strategy).__name__} "
+                "is not that of one device: pass reduction='sum_over_batch_size', or train on one"
+            )
+
+
+def refuse_kerass_backup() -> None:
+    """Raises ModelError for a BackupAndRestore among the callbacks of a fit on several workers.
+
+    Each keeps weights and epoch by itself: workers that share its directory write over each other, and with one each
+    they go on from different epochs where one was killed before it had saved.
+    """
+    running = running_callbacks()
+    found: list[Any] = [] if running is None else running.callbacks
+    if any(isinstance(each, keras.callbacks.BackupAndRestore) for each in found):
+        raise ModelError(
+            "BackupAndRestore does not have several workers go on from one epoch: pass "
+            "tfkit.callback('callback', 'backup', directory=…) in its place"
+        )
+
+
+def warn_of_own_steps(model: keras.Model) -> None:
+    """Says that what a model's class does by itself is not known to be right on several replicas."""
+    for name in ("train_step", "compute_loss"):
+        if getattr(type(model), name) is not getattr(keras.Model, name):
+            say(
+                f"strategy: {type(model).__name__} has a {name} of its own, where replicas with fewer rows may count "
+                "as much as others: divide its loss by the rows of the whole batch there"
+            )
