@@ -15,7 +15,7 @@ from pathlib import Path
 import tfkit
 
 _DEBIAN = Path("/usr/share/datasets/fashion-mnist")
-_EPOCHS, _BATCH = 14, 128
+_EPOCHS, _BATCH = 12, 128
 
 
 def data() -> tfkit.Data:
