@@ -69,14 +69,14 @@ def tables():
 def test_the_wheels_names_are_tfkits_alone(wheel):
     tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     packages = {name for name in tops if not name.endswith(".dist-info")}
-    assert packages == {"tfkit", *tables()}
+    assert packages == {"tfkit", "tfkit_serving", *tables()}
     assert all(name == "tfkit" or name.startswith("tfkit_") for name in packages)
     assert len(tops - packages) == 1
 
 
 def test_the_wheel_holds_what_is_not_python(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    for package in ("tfkit", *tables()):
+    for package in ("tfkit", "tfkit_serving", *tables()):
         assert f"{package}/py.typed" in names
     data = [path.relative_to(ROOT).as_posix() for path in (ROOT / "tfkit").rglob("*.j2")]
     assert data
@@ -100,7 +100,8 @@ def test_all_is_every_other_extra_but_ray_wandb_and_the_other_builds_of_tensorfl
     extras = project["project"]["optional-dependencies"]
     (everything,) = extras["all"]
     named = set(everything.removeprefix("tfkit-keras[").removesuffix("]").split(","))
-    assert named == set(extras) - {"all", "tensorflow-cpu", "cuda", "ray", "wandb"}
+    assert "tfkit-keras[client]" in extras["serving"]
+    assert named == set(extras) - {"all", "client", "tensorflow-cpu", "cuda", "ray", "wandb"}
 
 
 @pytest.fixture(scope="module")

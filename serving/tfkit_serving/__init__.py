@@ -1,0 +1,1 @@
+"""Serving: a client, an embedded server and a gateway, with TensorFlow Serving's own APIs."""
