@@ -78,8 +78,8 @@ def autotune(
         >>> found = tfkit.autotune(model, (np.ones((640, 4)), np.ones(640)), seconds=2)
         >>> model.compile("sgd", "mse", **found.settings["compile"])
         >>> history = model.fit(**found.settings["fit"], epochs=2, verbose=0)
-        >>> len(history.history["loss"]), found.speedup >= 1
-        (2, True)
+        >>> len(history.history["loss"]), int(model.optimizer.iterations)
+        (2, 40)
     """
     from tfkit.attach.range_test import left_as_it_was
 

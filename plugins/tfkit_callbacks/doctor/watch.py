@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfkit.attach.losses import loss_arguments
 from tfkit.attach.methods import remove_from_method, wrap_method
 from tfkit.attach.variables import layers_in
 
@@ -73,7 +74,7 @@ class Watch:
         self._wrap(self.model, "compute_loss", self._labelled)
 
     def _labelled(self, compute: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        given = dict(zip(("x", "y", "y_pred", "sample_weight", "training"), args)) | kwargs
+        given = loss_arguments(args, kwargs)
         y, y_pred = given.get("y"), given.get("y_pred")
         if given.get("training", True) and tf.is_tensor(y) and tf.is_tensor(y_pred):
             self.is_weighted = self.is_weighted or given.get("sample_weight") is not None

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tfkit.attach.losses import loss_arguments
 from tfkit.attach.methods import remove_from_method, wrap_method
 from tfkit.attach.optimizers import inner_optimizer
 
@@ -53,8 +54,7 @@ class GuardedStep:
 
     def _checked_loss(self, compute: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         loss = compute(*args, **kwargs)
-        training = args[4] if len(args) > 4 else kwargs.get("training", True)
-        if training and loss is not None:
+        if loss is not None and loss_arguments(args, kwargs).get("training", True):
             self._count(tf.math.is_finite(tf.reduce_sum(loss)))
         return loss
 

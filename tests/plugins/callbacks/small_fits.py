@@ -48,3 +48,10 @@ def assert_same(one, other, atol=1e-6):
 
 def made(name, **params):
     return tfkit.create("callback", name, **params)
+
+
+def assert_trained_alike(one, other):
+    """Of two fits, each its list of weights and its history."""
+    for ours, theirs in zip(one[0], other[0], strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    np.testing.assert_allclose(one[1]["loss"], other[1]["loss"], atol=1e-6)

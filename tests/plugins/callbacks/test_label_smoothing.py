@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from small_fits import made
+from small_fits import assert_trained_alike, made
 
 import tfkit
 
@@ -19,12 +19,6 @@ def fitted(loss, y, *callbacks, end="softmax", **fit):
     model.compile(keras.optimizers.SGD(0.5), loss, run_eagerly=True)
     history = model.fit(X, y, 6, 2, shuffle=False, verbose=0, callbacks=list(callbacks), **fit).history
     return model.get_weights(), history
-
-
-def assert_as(one, other):
-    for ours, theirs in zip(one[0], other[0]):
-        np.testing.assert_allclose(ours, theirs, atol=1e-6)
-    np.testing.assert_allclose(one[1]["loss"], other[1]["loss"], atol=1e-6)
 
 
 CATEGORICAL = keras.losses.CategoricalCrossentropy(label_smoothing=0.2)
@@ -55,7 +49,7 @@ CATEGORICAL = keras.losses.CategoricalCrossentropy(label_smoothing=0.2)
 )
 def test_it_trains_as_keras_with_label_smoothing(loss, y, end, theirs, their_y):
     ours = fitted(loss, y, made("label-smoothing", smoothing=0.2), end=end, sample_weight=WEIGHT)
-    assert_as(ours, fitted(theirs, their_y, end=end, sample_weight=WEIGHT))
+    assert_trained_alike(ours, fitted(theirs, their_y, end=end, sample_weight=WEIGHT))
     assert isinstance(loss, str) or "call" not in vars(loss)
     plain = fitted(loss, y, end=end, sample_weight=WEIGHT)
     assert np.abs(ours[0][0] - plain[0][0]).max() > 0.001
@@ -80,7 +74,7 @@ def test_ignored_ids_stay_ignored():
     ours = fitted(loss, ids, made("label-smoothing", smoothing=0.2))
     left = np.where((ids == -1)[:, None], 0, ONE_HOT).astype("float32")
     theirs = fitted(CATEGORICAL, left, sample_weight=(ids != -1) * np.float32(6 / 4))
-    assert_as(ours, theirs)
+    assert_trained_alike(ours, theirs)
 
 
 @pytest.mark.parametrize("name", ["label-smoothing", "r-drop"])

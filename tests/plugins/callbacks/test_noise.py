@@ -1,7 +1,7 @@
 import keras
 import numpy as np
 import pytest
-from small_fits import made
+from small_fits import assert_trained_alike, made
 
 import tfkit
 
@@ -28,12 +28,6 @@ def fitted(model, *callbacks, loss=ENTROPY, y=IDS, compiled=None, **fit):
     return model.get_weights(), history
 
 
-def assert_as(one, other):
-    for ours, theirs in zip(one[0], other[0]):
-        np.testing.assert_allclose(ours, theirs, atol=1e-6)
-    np.testing.assert_allclose(one[1]["loss"], other[1]["loss"], atol=1e-6)
-
-
 @pytest.mark.parametrize(
     "compiled", [{"run_eagerly": True}, pytest.param({}, marks=pytest.mark.nightly)], ids=["eager", "graph"]
 )
@@ -41,7 +35,7 @@ def test_inserted_dropout_trains_as_a_model_built_with_it(compiled):
     model = mlp()
     ours = fitted(model, made("dropout", rate=0.4, seed=7), compiled=compiled)
     theirs = fitted(mlp(keras.layers.Dropout(0.4, seed=7)))
-    assert_as(ours, (theirs[0][:2] + theirs[0][-2:], theirs[1]))
+    assert_trained_alike(ours, (theirs[0][:2] + theirs[0][-2:], theirs[1]))
     assert all("call" not in vars(layer) for layer in model.layers)
 
 
@@ -55,8 +49,8 @@ def test_rates_are_set_in_the_graph_and_put_back():
     callback = made("dropout", rate=0.6)
     history = ours.fit(X, IDS, 8, 2, shuffle=False, verbose=0, callbacks=[callback]).history
     assert callback.dropped == [ours.layers[1].name]
-    assert_as((ours.trainable_variables, history), (fitted(theirs)[0], history))
-    assert_as((ours.trainable_variables, history), (theirs.trainable_variables, theirs.history.history))
+    assert_trained_alike((ours.trainable_variables, history), (fitted(theirs)[0], history))
+    assert_trained_alike((ours.trainable_variables, history), (theirs.trainable_variables, theirs.history.history))
     assert ours.layers[1].rate == 0.1
 
 
@@ -64,7 +58,7 @@ def test_rates_are_set_in_the_graph_and_put_back():
 def test_a_layer_with_a_rate_of_0_drops_in_the_fit():
     ours = mlp(keras.layers.Dropout(0.0))
     theirs = fitted(mlp(keras.layers.Dropout(0.4, seed=7)))
-    assert_as(fitted(ours, made("dropout", rate=0.4, seed=7)), (theirs[0][:2] + theirs[0][-2:], theirs[1]))
+    assert_trained_alike(fitted(ours, made("dropout", rate=0.4, seed=7)), (theirs[0][:2] + theirs[0][-2:], theirs[1]))
     assert ours.layers[1].rate == 0.0
 
 
@@ -147,7 +141,7 @@ def test_stochastic_depth_trains_as_a_model_built_with_it(mode, shape):
     drops = [keras.layers.Dropout(rate, noise_shape=shape, seed=seed) for rate, seed in ((0.3, 5), (0.6, 6))]
     theirs = fitted(residual(*drops))
     assert list(depth.rates.values()) == [0.3, 0.6]
-    assert_as(ours, ([each for each in theirs[0] if each.dtype == "float32"], theirs[1]))
+    assert_trained_alike(ours, ([each for each in theirs[0] if each.dtype == "float32"], theirs[1]))
 
 
 def test_a_model_without_residuals_is_told_what_it_adds():
