@@ -21,11 +21,11 @@ run: setup
 	$(BIN)/python recipes/digits.py
 
 test: setup lint types
-	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder --max-worker-restart=0
 
 # With the cases that `test` leaves out, for a nightly run.
 test-all: setup lint types
-	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m "nightly or not nightly"
+	$(BIN)/python -m pytest -n 3 --no-loadscope-reorder --max-worker-restart=0 -m "nightly or not nightly"
 
 lint: setup
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from tfkit.attach.replicas.keras_repairs import repaired_for
 from tfkit_strategies.devices import device_name
 
 
@@ -22,4 +23,4 @@ def one_device(*, device: str | None = None) -> tf.distribute.OneDeviceStrategy:
     """
     if device is None:
         device = "GPU:0" if tf.config.list_logical_devices("GPU") else "CPU:0"
-    return tf.distribute.OneDeviceStrategy(device_name(device, "strategy 'one-device'"))
+    return repaired_for(tf.distribute.OneDeviceStrategy(device_name(device, "strategy 'one-device'")))

@@ -151,7 +151,29 @@ def accumulation():
     fails("merge_call", optimizer=optimizer)
 
 
+def read_for_a_built_model(strategy):
+    """How often `evaluate` begins a dataset under a strategy; the iterator of the first time is dropped at once."""
+    begun = []
+
+    def rows():
+        begun.append(1)
+        yield X[:10], Y[:10]
+        yield X[10:], Y[10:]
+
+    data = tf.data.Dataset.from_generator(rows, output_signature=(tf.TensorSpec((None, 4)), tf.TensorSpec((None, 1))))
+    model = model_of(strategy)
+    model.evaluate(X, Y, verbose=0)
+    model.evaluate(data, verbose=0)
+    return len(begun)
+
+
+def a_batch_for_a_built_model():
+    """Dropping that iterator kills the process now and then: it reads ahead in memory that was freed."""
+    assert read_for_a_built_model(tf.distribute.OneDeviceStrategy("CPU:0")) == 2, MENDED
+
+
 SHOWN = {
+    "built": a_batch_for_a_built_model,
     "6": central_storage_metrics,
     "7": statistics_of_each_replica_apart,
     "8": distribution_without_effect,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 CHILD = Path(__file__).with_name("strategies_alone.py")
-TRAPS = ["7", "8", "28"]
+TRAPS = ["7", "8", "28", "built"]
 # The last breaks what the process's devices exchange.
 OTHERS = [
     "6",

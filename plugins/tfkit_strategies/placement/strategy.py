@@ -12,7 +12,7 @@ from tensorflow.python.distribute.distribute_lib import UpdateContext
 from tensorflow.python.distribute.one_device_strategy import OneDeviceExtended
 
 from tfkit.attach.methods import wrap_method
-from tfkit.attach.replicas.keras_repairs import models_made
+from tfkit.attach.replicas.keras_repairs import models_made, repair_keras
 from tfkit.graph import flattened, has_graph
 from tfkit.models import require_built
 from tfkit.progress import say
@@ -54,6 +54,7 @@ class LayerPlacement(tf.distribute.Strategy):
         self.balance = balance
         self._places: dict[int, tuple[Any, int]] = {}
         super().__init__(_Extended(self, self.devices))
+        repair_keras()
 
     def device_of(self, operation: Any) -> str | None:
         """The device of a layer, or other operation, of a model that was built in the scope; None for others."""

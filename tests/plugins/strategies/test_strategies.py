@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -44,6 +45,24 @@ def test_mirrored_over_all_there_is():
     strategy = tfkit.create("strategy", "mirrored")
     assert isinstance(strategy, tf.distribute.MirroredStrategy)
     assert strategy.num_replicas_in_sync == max(1, len(tf.config.list_logical_devices("GPU")))
+
+
+@pytest.mark.parametrize("name", ["one-device", "mirrored", "layer-placement"])
+def test_a_model_that_is_built_reads_its_data_once(name):
+    begun = []
+
+    def rows():
+        begun.append(1)
+        yield np.ones((3, 2)), np.ones((3, 1))
+        yield np.ones((2, 2)), np.ones((2, 1))
+
+    with tfkit.create("strategy", name, **({"devices": ("CPU:0",)} if name == "layer-placement" else {})).scope():
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+        model.compile("sgd", "mse", metrics=["mae"])
+    model.evaluate(np.ones((4, 2)), np.ones((4, 1)), verbose=0)
+    data = tf.data.Dataset.from_generator(rows, output_signature=(tf.TensorSpec((None, 2)), tf.TensorSpec((None, 1))))
+    model.evaluate(data.apply(tf.data.experimental.assert_cardinality(2)), verbose=0)
+    assert len(begun) == 1
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,15 @@
-"""Two repairs of Keras's trainer under strategies of several replicas, for the life of the process.
+"""Three repairs of Keras's trainer under a strategy, for the life of the process.
 
 The one place that puts functions of its own into Keras's trainer, where it also tells of the models that are made.
-Under a strategy of one replica, and where Keras is right, they do what Keras does. Both errors come before a callback
-is asked, or out of its reach:
+All three errors come before a callback is asked, or out of its reach:
 
-- before a fit Keras builds the model on the mean of the first batch over its replicas. Where they have different
-  numbers of rows, as with 11 rows over 2, that fails (`AddN … [6,4] != [5,4]`), and over several workers always
-  (keras issue 20585). Here it is built on the first of this process's parts.
+- before a fit, and before each evaluation in it, Keras reads a batch to build the model, also one that is built, and
+  drops the iterator that has begun to read ahead. TensorFlow's iterator for the devices of a strategy now and then
+  reads on in memory that was freed: the process dies of a segmentation fault, in one of fifty fits on a busy machine.
+  Here nothing is read for a model that is built, and what is read for another comes from the dataset itself.
+- Keras builds on the mean of the first batch over its replicas. Where they have different numbers of rows, as with 11
+  rows over 2, that fails (`AddN … [6,4] != [5,4]`), and over several workers always (keras issue 20585). Here it is
+  built on the first of this process's parts.
 - over several workers Keras takes the mean of logs along an axis that they do not have.
 """
 
@@ -29,20 +32,19 @@ _kerases_reduce = trainer.reduce_per_replica
 
 
 def repair_keras() -> None:
-    """Puts both repairs in place; again, it does nothing."""
+    """Puts the repairs in place; again, it does nothing."""
     trainer.TensorFlowTrainer._maybe_symbolic_build = _build_on_a_part
     trainer.reduce_per_replica = _reduce_over_workers
 
 
 def repaired_for(strategy: _Strategy) -> _Strategy:
-    """The strategy, with both repairs in place if it has several replicas."""
-    if strategy.num_replicas_in_sync > 1:
-        repair_keras()
+    """The strategy, with the repairs in place."""
+    repair_keras()
     return strategy
 
 
 def restore_keras() -> None:
-    """Takes both repairs out: for tests that show what Keras does alone."""
+    """Takes the repairs out: for tests that show what Keras does alone."""
     trainer.TensorFlowTrainer._maybe_symbolic_build = _kerases_build
     trainer.reduce_per_replica = _kerases_reduce
 
@@ -72,15 +74,31 @@ def models_made() -> Iterator[list[keras.Model]]:
 
 
 def _build_on_a_part(model: keras.Model, iterator: Any = None, data_batch: Any = None) -> None:
-    strategy = model.distribute_strategy
-    if model._distribute_strategy is None or strategy.num_replicas_in_sync == 1 or iterator is None:
-        _kerases_build(model, iterator=iterator, data_batch=data_batch)
+    if model._distribute_strategy is None:
         return
-    check_optimizer_scope(model)
-    for _, _, batches in iterator:
-        data_batch = keras.tree.map_structure(lambda each: strategy.experimental_local_results(each)[0], next(batches))
-        break
-    _kerases_build(model, data_batch=data_batch)
+    if model.distribute_strategy.num_replicas_in_sync > 1:
+        check_optimizer_scope(model)
+    if iterator is not None and not _is_built(model):
+        data_batch = _first_part(model.distribute_strategy, iterator)
+    with model.distribute_strategy.scope():
+        model._symbolic_build(data_batch=data_batch)
+
+
+def _is_built(model: keras.Model) -> bool:
+    """Whether Keras would do without a batch: layers, metrics and loss have their variables."""
+    compiled = [model._compile_metrics, model._compile_loss]
+    return all(part is None or part.built for part in (*model._flatten_layers(), *compiled))
+
+
+def _first_part(strategy: tf.distribute.Strategy, iterator: Any) -> Any:
+    """The rows that this process's first replica would see first."""
+    parts = getattr(iterator._distributed_dataset, "_cloned_datasets", None)
+    if parts:
+        iterator.data_adapter.on_epoch_begin()  # the workers of a PyDataset; the reset that follows ends them
+        return next(iter(parts[0]))
+    for _, _, batches in iterator:  # from a function of the user's own
+        return keras.tree.map_structure(lambda each: strategy.experimental_local_results(each)[0], next(batches))
+    return None
 
 
 def _reduce_over_workers(values: Any, strategy: tf.distribute.Strategy, reduction: str) -> Any:
