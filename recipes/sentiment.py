@@ -80,7 +80,9 @@ recipe = tfkit.Recipe(
         "max_drop": 0.02,
         "epochs": 0,
     },
-    export={"format": "saved-model"},
+    export={"format": "saved-model", "labels": ["negative", "positive"]},
+    # The exported model answers raw sentences through the server and the gateway before the run is done.
+    serve={"rows": 3},
 )
 
 

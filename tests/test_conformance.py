@@ -5,7 +5,12 @@ import pytest
 import tfkit.testing
 
 # What an extra of its own brings: checked where that is installed.
-PACKAGES = {("searcher", "optuna"): "optuna", ("callback", "wandb"): "wandb"}
+PACKAGES = {
+    ("searcher", "optuna"): "optuna",
+    ("callback", "wandb"): "wandb",
+    ("exporter", "onnx"): "tf2onnx",
+    ("exporter", "openvino"): "openvino",
+}
 
 
 @tfkit.testing.parametrize("tfkit-keras")

@@ -53,6 +53,11 @@ class Exporter(Protocol):
 
     The core does the rest for every format: it names inputs and outputs, writes aside, hashes the
     files, compares `predict` in a fresh process with the model's own output, and renames into place.
+
+    Three members more are optional. `is_exact`: False where the files are meant to compute something near the
+    model, such as quantized ones, which are compared as such. `advise(model)`: what users of the export will meet,
+    a sentence each, which `tfkit.export` warns of. `examine(directory)`: the same of files, for `tfkit export
+    verify`; it runs in a fresh process, and raises VerificationError where a server would refuse them.
     """
 
     def write(self, model: NamedModel, directory: Path, sample: Mapping[str, Any] | None) -> None:

@@ -65,9 +65,18 @@ class CompressSection:
 class ExportSection:
     """What `tfkit.export` is given."""
 
-    format: Annotated[str, "Name of the exporter."] = "saved-model"
+    format: Annotated[Any, "Exporter: name or (name, params)."] = "saved-model"
     inputs: Annotated[tuple[str, ...] | None, "Names for the signature's inputs."] = None
     outputs: Annotated[tuple[str, ...] | None, "Names for the signature's outputs."] = None
+    labels: Annotated[tuple[str, ...] | None, "Names of the classes, in the order of the scores."] = None
+    task: Annotated[Literal["classification", "regression"] | None, "What the model does; None finds it out."] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeSection:
+    """How the exported model is tried out behind a server and a gateway."""
+
+    rows: Annotated[int, Ge(1), "Rows of the validation part that are asked."] = 3
 
 
 SECTIONS: Mapping[str, type] = {
@@ -75,6 +84,7 @@ SECTIONS: Mapping[str, type] = {
     "train": TrainSection,
     "compress": CompressSection,
     "export": ExportSection,
+    "serve": ServeSection,
 }
 
 
@@ -93,6 +103,7 @@ class Recipe:
         train: Training.
         compress: Compression; None leaves it out.
         export: Export for a server; None leaves it out.
+        serve: A server and a gateway answer rows with what was exported, as the model does; None leaves it out.
         seed: Seed of every stage.
 
     Raises:
@@ -113,6 +124,7 @@ class Recipe:
     train: Any = field(default_factory=TrainSection)
     compress: Any = None
     export: Any = None
+    serve: Any = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -127,6 +139,8 @@ class Recipe:
             raise RecipeError(f"recipe {self.name!r} needs metrics, a list of names; got {self.metrics!r}")
         if self.train is None:
             raise RecipeError(f"recipe {self.name!r} has no train section: pass train={{'epochs': …}}")
+        if self.serve is not None and self.export is None:
+            raise RecipeError(f"recipe {self.name!r} serves what it does not export: pass export={{}} too")
         for section, schema in SECTIONS.items():
             object.__setattr__(
                 self, section, _section(schema, getattr(self, section), f"{section} of recipe {self.name!r}")

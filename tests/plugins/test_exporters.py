@@ -52,13 +52,14 @@ def test_plain_tensorflow_computes_the_models_outputs(exporter, tmp_path, case):
     model = MODELS[case]()
     exporter.write(NamedModel(model), tmp_path, None)
     loaded = tf.saved_model.load(str(tmp_path))
-    assert set(loaded.signatures) == {"serving_default", "serve"}
+    own = {"classify"} if case == "text" else set()  # the one that ends in a softmax
+    assert set(loaded.signatures) == {"serving_default", "serve"} | own
     rows = ROWS[case] if isinstance(ROWS[case], dict) else {model.inputs[0].name: ROWS[case]}
     for count in (1, 3):
         batch = {name: tf.constant(values[:count]) for name, values in rows.items()}
         wanted = model(batch if case == "pair" else next(iter(batch.values())))
         wanted = wanted if isinstance(wanted, dict) else {model.layers[-1].name: wanted}
-        for signature in loaded.signatures.values():
+        for signature in (loaded.signatures["serving_default"], loaded.signatures["serve"]):
             found = signature(**batch)
             assert found.keys() == wanted.keys()
             for name in wanted:
@@ -104,7 +105,7 @@ def test_warm_up_records_hold_the_rows_and_run(exporter, tmp_path, case):
     exporter.write(named, tmp_path, rows)
     signature = tf.saved_model.load(str(tmp_path)).signatures["serving_default"]
     wanted = named(rows)
-    logs = records(tmp_path)
+    logs = [log for log in records(tmp_path) if log.HasField("predict_log")]
     assert len(logs) == 3
     for row, log in enumerate(logs):
         request = log.predict_log.request
@@ -128,9 +129,16 @@ def test_a_row_that_fails_is_named(exporter, tmp_path):
         exporter.write(NamedModel(model), tmp_path, {"inputs": np.array([["1"], ["two"]], object)})
 
 
-def test_without_the_protos_there_is_a_warning_and_no_warm_up(exporter, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow_serving", None)
-    monkeypatch.setitem(sys.modules, "tensorflow_serving.apis", None)
-    with pytest.warns(UserWarning, match=r"tensorflow-serving-api: pip install 'tfkit-keras\[serving\]'"):
+def test_without_protobuf_the_error_says_what_to_install(exporter, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tfkit_serving.protocol", None)
+    with pytest.raises(tfkit.VerificationError, match="the warm-up file needs "):
         exporter.write(NamedModel(dense_model()), tmp_path, {"pixels": np.ones((2, 4), "float32")})
-    assert not (tmp_path / WARM_UP).exists()
+
+
+def test_as_many_warm_up_records_as_asked_for(tmp_path):
+    rows = {"text": np.array([["good film"]] * 20, object)}
+    tfkit.create("exporter", "saved-model", warm_up=5).write(NamedModel(text_model()), tmp_path / "five", rows)
+    logs = records(tmp_path / "five")
+    assert [log.WhichOneof("log_type") for log in logs] == ["classify_log"] * 4 + ["predict_log"]
+    tfkit.create("exporter", "saved-model", warm_up=0).write(NamedModel(text_model()), tmp_path / "none", rows)
+    assert not (tmp_path / "none" / WARM_UP).exists()

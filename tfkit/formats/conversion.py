@@ -62,7 +62,7 @@ def convert(
     which `tfkit.formats.litert.LiteRT` hides. A model of mixed precision is converted as float32.
 
     Args:
-        model: A built Keras model; it stays as it is.
+        model: A built Keras model, or one with names as `NamedModel`; it stays as it is.
         path: The file to write or replace, `….tflite`.
         bits: Bits of the weights: 4, 8, 16 (floats), or None for float32. With 4, kernels of fewer than 1024 values
             and those of operations other than dense layers, convolutions and embeddings get 8.
@@ -90,10 +90,10 @@ def convert(
         raise DataError(f"{label} takes the ranges of activations from real rows: pass calibration=")
     path = _writable(Path(path))
     sample = calibration if check is None else check
-    named = NamedModel(model, sample=sample)
+    named = model if isinstance(model, NamedModel) else NamedModel(model, sample=sample)
     rows = random_inputs(named.signature) if sample is None else named.arrange(as_arrays(sample))
     calibrating = None if activations is None else named.arrange(as_arrays(calibration))
-    job = _Job(named, bits, activations, label, calibrating, _kernels_of(model, exclude), timeout)
+    job = _Job(named, bits, activations, label, calibrating, _kernels_of(named.keras, exclude), timeout)
     with _aside(path) as aside:
         with during():
             job.write(aside)
@@ -150,7 +150,7 @@ class _Job:
     def _written(self, path: Path, batch: int | None, what: str) -> bool:
         """Whether the converter can do it with batches of this size; it writes the file then."""
         with tempfile.TemporaryDirectory(prefix="tfkit-convert-") as folder:
-            _save(self.named, Path(folder, "saved_model"), batch)
+            save_for_conversion(self.named, Path(folder, "saved_model"), batch)
             done: bool = worker.call(
                 "tfkit.children.convert:to_litert",
                 timeout=self.timeout,
@@ -188,8 +188,17 @@ def _aside(path: Path) -> Iterator[Path]:
         aside.unlink(missing_ok=True)
 
 
-def _save(named: NamedModel, folder: Path, batch: int | None) -> None:
-    """Writes the SavedModel that the converter reads; it brings custom layers where their code is not."""
+def save_for_conversion(named: NamedModel, folder: Path, batch: int | None = None) -> None:
+    """Writes the SavedModel that a converter reads; it brings custom layers where their code is not.
+
+    Args:
+        named: The model; one of mixed precision computes in float32 in the file.
+        folder: Where it goes.
+        batch: Rows of a batch; None for any number.
+
+    Raises:
+        ModelError: TensorFlow cannot save it.
+    """
     import keras
     import tensorflow as tf
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tfkit.data import as_arrays
 from tfkit.errors import DataError, ModelError
 from tfkit.formats.names import Names, chosen_names, input_names, output_names
+from tfkit.formats.purpose import Task, purpose_of
 from tfkit.formats.signature import Signature, Tensor
 from tfkit.models import require_built
 from tfkit.nests import leaves, map_leaves
 from tfkit.reasons import reason
+
+# Rows that are computed at once.
+_BATCH = 256
 
 
 class NamedModel:
@@ -26,15 +31,18 @@ class NamedModel:
         sample: Rows of input; a subclassed model that takes several inputs, or other than floats, needs them.
         inputs: Names for the inputs instead: one, several in the model's order, or {the model's name: new name}.
         outputs: Names for the outputs, likewise.
+        task: "classification" or "regression"; None finds it out.
+        labels: Names of the classes.
 
     Attributes:
         keras: The Keras model.
         signature: Names, dtypes and shapes.
+        purpose: What the model is for.
 
     Raises:
         ModelError: The model is not built, cannot be called on its own input, or takes or gives what is no
             dense tensor.
-        ParameterError: Names of the wrong number or form.
+        ParameterError: Names of the wrong number or form, or labels that no output fits.
 
     Example:
         >>> import keras, numpy as np
@@ -45,15 +53,26 @@ class NamedModel:
         TensorShape([3, 2])
     """
 
-    def __init__(self, model: Any, *, sample: Any = None, inputs: Names = None, outputs: Names = None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        *,
+        sample: Any = None,
+        inputs: Names = None,
+        outputs: Names = None,
+        task: Task | None = None,
+        labels: Sequence[str] | None = None,
+    ) -> None:
         self.keras = require_built(model)
         structure = _input_structure(model, sample)
         names = chosen_names("inputs", input_names(structure), inputs)
         self._structure = _filled(structure, names)
-        self.signature = Signature(_tensors(names, leaves(structure)), ())
-        given = self._trace()
+        self.signature = Signature(tuple(map(_tensor, names, leaves(structure))), ())
+        self._function = self._traced()
+        given = self._function.structured_outputs
         names = chosen_names("outputs", output_names(model, given), outputs)
-        self.signature = Signature(self.signature.inputs, _tensors(names, leaves(given)))
+        self.signature = Signature(self.signature.inputs, tuple(map(_output, names, leaves(given))))
+        self.purpose = purpose_of(model, self.signature, task=task, labels=labels)
 
     def __call__(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
         """Calls the model, not training.
@@ -66,6 +85,28 @@ class NamedModel:
         """
         values = leaves(self._call(tensors))
         return {tensor.name: value for tensor, value in zip(self.signature.outputs, values)}
+
+    def compute(self, rows: Mapping[str, Any]) -> dict[str, Any]:
+        """The model's outputs for rows, some hundreds at a time, as the exported function computes them.
+
+        Args:
+            rows: Arrays by name, rows first, of the signature's dtypes.
+
+        Returns:
+            A numpy array for each output, by its name in the signature.
+        """
+        import numpy as np
+        import tensorflow as tf
+
+        count = len(next(iter(rows.values())))
+        batches = []
+        for start in range(0, count, _BATCH):
+            batch = {name: tf.convert_to_tensor(values[start : start + _BATCH]) for name, values in rows.items()}
+            batches.append([each.numpy() for each in leaves(self._function(batch))])
+        names = [tensor.name for tensor in self.signature.outputs]
+        parts = dict(zip(names, zip(*batches)))
+        # What is no row for each row of input is the same in each batch.
+        return {name: np.concatenate(each) if each[0].ndim else each[0] for name, each in parts.items()}
 
     def arrange(self, sample: Any) -> dict[str, Any]:
         """Rows as the model takes them, as arrays by name, of the signature's dtypes.
@@ -91,13 +132,13 @@ class NamedModel:
     def _call(self, tensors: Mapping[str, Any]) -> Any:
         return self.keras(map_leaves(tensors.__getitem__, self._structure), training=False)
 
-    def _trace(self) -> Any:
-        """The model's output for symbolic input, in its own nest."""
+    def _traced(self) -> Any:
+        """The model as a function of symbolic input with an open batch."""
         import tensorflow as tf
 
         specs = {each.name: tf.TensorSpec(each.shape, each.dtype, name=each.name) for each in self.signature.inputs}
         try:
-            return tf.function(self._call, autograph=False).get_concrete_function(specs).structured_outputs
+            return tf.function(self._call, autograph=False).get_concrete_function(specs)
         except Exception as error:
             raise ModelError(
                 f"model {self.keras.name!r} cannot be called with an open batch: {reason(error)}"
@@ -139,10 +180,6 @@ def _specs_of(shapes: Any, dtype: str) -> Any:
     return keras.InputSpec(shape=tuple(shapes), dtype=dtype)
 
 
-def _tensors(names: list[str], values: list[Any]) -> tuple[Tensor, ...]:
-    return tuple(map(_tensor, names, values))
-
-
 def _tensor(name: str, value: Any) -> Tensor:
     import keras
 
@@ -150,6 +187,12 @@ def _tensor(name: str, value: Any) -> Tensor:
     if kind or type(value).__name__ in ("SparseTensor", "RaggedTensor"):
         raise ModelError(f"{name!r} is a {kind or type(value).__name__}; a signature holds dense tensors alone")
     return Tensor(name, keras.backend.standardize_dtype(value.dtype), (None, *tuple(value.shape)[1:]))
+
+
+def _output(name: str, value: Any) -> Tensor:
+    tensor, shape = _tensor(name, value), tuple(value.shape)
+    # A scalar, or a constant that has no row for each row of input, is told as it is.
+    return tensor if shape and shape[0] is None else replace(tensor, shape=shape)
 
 
 def _filled(structure: Any, names: list[str]) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tfkit.errors import ParameterError, VerificationError
+from tfkit.formats.purpose import Purpose
 from tfkit.formats.signature import Signature
 from tfkit.registry import Plugin
 
@@ -18,14 +19,25 @@ NAME = "tfkit.json"
 
 
 def write_sidecar(
-    directory: Path, *, exporter: Plugin, signature: Signature, metadata: Mapping[str, Any] | None = None
+    directory: Path,
+    *,
+    exporter: Plugin,
+    params: Mapping[str, Any],
+    signature: Signature,
+    purpose: Purpose,
+    described: Mapping[str, Any],
+    metadata: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes `tfkit.json`: version of tfkit, exporter, signature, when, and the sha256 of every other file.
+    """Writes `tfkit.json`: versions, exporter, signature, purpose, when, and the sha256 of every other file.
 
     Args:
         directory: The folder that holds the exported files, and nothing else.
         exporter: The plugin that wrote them.
+        params: Its parameters.
         signature: Names, dtypes and shapes.
+        purpose: What the model is for.
+        described: `preprocessing`, classes of the layers that take raw values; `example`, a row of input (see
+            `tfkit.formats.example`); `profile`, how the data are distributed (see `tfkit.formats.profile`).
         metadata: What else there is to say: metrics, the data, versions of plugins. What JSON holds.
 
     Raises:
@@ -34,18 +46,21 @@ def write_sidecar(
     content = {
         "tfkit": _version("tfkit-keras"),
         "format": exporter.name,
-        "exporter": {"distribution": exporter.distribution, "version": exporter.version},
+        "exporter": {
+            "distribution": exporter.distribution,
+            "version": exporter.version,
+            "params": dict(params),
+        },
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "packages": {name: _version(name) for name in ("keras", "tensorflow")},
         "signature": signature.as_dict(),
+        **purpose.as_dict(),
+        **described,
         "files": {str(path): sha256(directory / path) for path in files(directory)},
         "metadata": dict(metadata or {}),
     }
-    try:
-        text = json.dumps(content, indent=2)
-    except TypeError as error:
-        raise ParameterError(f"metadata= must be what JSON holds: {error}") from None
-    (directory / NAME).write_text(text + "\n")
+    lines = ",\n".join(f" {json.dumps(key)}: {_told(key, value)}" for key, value in content.items())
+    (directory / NAME).write_text(f"{{\n{lines}\n}}\n")
 
 
 def read_sidecar(directory: Path) -> dict[str, Any]:
@@ -78,6 +93,14 @@ def sha256(path: Path) -> str:
         while piece := file.read(1 << 20):
             digest.update(piece)
     return digest.hexdigest()
+
+
+def _told(key: str, value: Any) -> str:
+    """A part of the content as JSON; the profile, for programs alone, on one line."""
+    try:
+        return json.dumps(value) if key == "profile" else json.dumps(value, indent=1).replace("\n", "\n ")
+    except TypeError as error:
+        raise ParameterError(f"{key}= must be what JSON holds: {error}") from None
 
 
 def _version(distribution: str) -> str | None:

@@ -20,14 +20,15 @@ from tfkit.pipeline.evaluate import metric_makers
 from tfkit.pipeline.fit import callbacks
 from tfkit.pipeline.folder import RunFolder, now, open_run
 from tfkit.pipeline.lock import locked
+from tfkit.pipeline.recipe_parts import late_parts
 from tfkit.pipeline.search_oracle import check_earlier, check_search
 from tfkit.pipeline.session import clear_session, quiet_tensorflow
 from tfkit.pipeline.stages import STAGES
-from tfkit.pipeline.steps import AUTO, named_steps
+from tfkit.pipeline.steps import AUTO
 from tfkit.pipeline.table import as_text
 from tfkit.pipeline.team import follow, join
 from tfkit.progress import say, task
-from tfkit.recipe import Recipe, Step, step_name
+from tfkit.recipe import Recipe, step_name
 from tfkit.registry import installed, resolve
 
 # What an automatic compression may take in a smoke run.
@@ -107,7 +108,7 @@ def check_plugins(recipe: Recipe) -> None:
     callbacks(recipe.train)
     if recipe.search is not None:
         check_search(recipe.search)
-    for kind, step in _other_parts(recipe):
+    for kind, step in late_parts(recipe):
         name, params = step_name(step)
         plugin = installed().get(kind, name)
         assert plugin.spec is not None
@@ -174,24 +175,6 @@ def _result(told: dict[str, Any]) -> RunResult:
 
 def _table(folder: RunFolder) -> list[dict[str, Any]]:
     return list(json.loads((folder.path / "table.json").read_text()))
-
-
-def _other_parts(recipe: Recipe) -> list[tuple[str, Step]]:
-    """The plugins that are made only in their stage."""
-    parts: list[tuple[str, Step]] = []
-    if recipe.search is not None:
-        parts.append(("searcher", (recipe.search.searcher, {"objective": recipe.search.objective})))
-        if recipe.search.stop_early is not None:
-            parts.append(("callback", recipe.search.stop_early))
-    if recipe.train.strategy is not None:
-        parts.append(("strategy", recipe.train.strategy))
-    if recipe.compress is not None:
-        parts += [("compressor", step) for step in named_steps(recipe.compress.steps)]
-        if recipe.compress.steps == AUTO:
-            parts.append(("searcher", recipe.compress.searcher))
-    if recipe.export is not None:
-        parts.append(("exporter", recipe.export.format))
-    return parts
 
 
 def _smoke(recipe: Recipe) -> Recipe:

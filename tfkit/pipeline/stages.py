@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable
 from typing import Any
 
+from tfkit.formats.named_model import NamedModel
 from tfkit.pipeline.baseline import constant_outputs
 from tfkit.pipeline.compress import compress
 from tfkit.pipeline.context import Context
@@ -13,6 +15,9 @@ from tfkit.pipeline.evaluate import evaluate
 from tfkit.pipeline.export import export
 from tfkit.pipeline.fit import build, train
 from tfkit.pipeline.predictions import check_labels, predict, single_output
+from tfkit.pipeline.provenance import described_data, export_rows
+from tfkit.pipeline.recipe_parts import used_plugins
+from tfkit.pipeline.rehearsal import as_line, rehearse
 from tfkit.pipeline.report import matrices, versions, write_report
 from tfkit.pipeline.rows import PATHS, Yardstick, higher_is_better
 from tfkit.pipeline.search import search
@@ -21,6 +26,7 @@ from tfkit.pipeline.sensitivity import sensitivity
 from tfkit.pipeline.steps import AUTO, drop_allowed
 from tfkit.pipeline.table import float_row, litert_rows, tested_row
 from tfkit.pipeline.team import with_team
+from tfkit.progress import say
 from tfkit.recipe import Step, step_name
 
 Metrics = dict[str, Any]
@@ -151,10 +157,37 @@ def run_export(context: Context) -> Metrics:
         format=section.format,
         inputs=section.inputs,
         outputs=section.outputs,
-        sample=context.data.sample(256),
-        metadata={"recipe": context.recipe.name, "validation": context.folder.finished("evaluate")},
+        labels=section.labels,
+        task=section.task,
+        metadata={
+            "recipe": context.recipe.name,
+            "metrics": _measured(context),
+            "data": described_data(context.data),
+            "plugins": used_plugins(context.recipe),
+        },
+        **export_rows(context.data),
     )
     return {"path": context.relative(made.path), "version": made.version, "verified": made.verified}
+
+
+def run_serve(context: Context) -> Metrics:
+    """Serves what was exported for a moment, and asks it rows of the validation part in the words of its task."""
+    section = context.recipe.export
+    model = context.model(context.read("compress.json", {"model": "model.keras"})["model"])
+    sample = context.data.sample(context.recipe.serve.rows)
+    named = NamedModel(model, sample=sample, inputs=section.inputs, outputs=section.outputs)
+    rows = named.arrange(sample)
+    outputs = {name: values.numpy() for name, values in named(rows).items()}
+    answers = rehearse(context.path("serving"), context.recipe.name, rows, outputs)
+    for each in answers:
+        say(f"POST /{context.recipe.name} {as_line(each.request)} -> {as_line(each.answer)}")
+    return {"rows": len(answers), "p50_ms": 1e3 * statistics.median(each.seconds for each in answers)}
+
+
+def _measured(context: Context) -> Metrics:
+    """The trained model's metrics on the validation part."""
+    record = context.folder.finished("evaluate")
+    return {} if record is None else record["metrics"]
 
 
 def run_report(context: Context) -> Metrics:
@@ -178,5 +211,6 @@ STAGES: tuple[tuple[str, Callable[[Context], Metrics]], ...] = (
     ("evaluate", run_evaluate),
     ("compress", run_compress),
     ("export", run_export),
+    ("serve", run_serve),
     ("report", run_report),
 )
