@@ -21,6 +21,10 @@ BUILT_IN = (
     Command("export", "Write a model for a server, verified; export verify DIR checks one.", "tfkit.cli.export:export"),
     Command("search", "Show a search's trials and its best values, export its best model.", "tfkit.cli.search:search"),
     Command("doctor", "Print what is wrong with the training of a run, and what to try.", "tfkit.cli.doctor:doctor"),
+    Command("bench", "Put load on a server; run a checkout's benchmarks.", "tfkit.cli.bench:bench"),
+    Command("serve", "Serve models by TensorFlow Serving's REST and gRPC.", "tfkit.cli.serve:serve"),
+    Command("gateway", "Serve models in the words of their tasks, before a server.", "tfkit.cli.gateway:gateway"),
+    Command("deploy", "Move a label to a new version and back; bundles for devices.", "tfkit.cli.deploy:deploy"),
     Command("launch", "Run a script in several processes that train together.", "tfkit.cli.launch:launch"),
     Command("report", "Write the report of a run, or of a search, from its files.", "tfkit.cli.report:report"),
 )

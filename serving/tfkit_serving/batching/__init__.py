@@ -1,0 +1,6 @@
+"""Micro-batching: requests that come while a call runs share the next one."""
+
+from tfkit_serving.batching.batcher import Batcher, Call
+from tfkit_serving.batching.options import BatchingOptions
+
+__all__ = ["Batcher", "BatchingOptions", "Call"]

@@ -1,0 +1,7 @@
+"""Labels that come back: rolling accuracy by model and version."""
+
+from tfkit_serving.feedback.book import FeedbackBook, UnknownPrediction
+from tfkit_serving.feedback.memory import Prediction, PredictionMemory
+from tfkit_serving.feedback.quality import Quality, RollingQuality
+
+__all__ = ["FeedbackBook", "Prediction", "PredictionMemory", "Quality", "RollingQuality", "UnknownPrediction"]

@@ -1,0 +1,1 @@
+"""What goes over the wire, without TensorFlow: messages, dtypes, tensors, errors."""
