@@ -16,14 +16,14 @@ def groups_as_text() -> str:
     """The groups of both files of rules."""
     files = [SERVING / "monitoring" / "rules" / f"{name}.yml" for name in ("recording", "alerts")]
     groups = [group for file in files for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]]
-    return yaml.safe_dump({"groups": groups}, sort_keys=False, width=1000, allow_unicode=True)
+    return str(yaml.safe_dump({"groups": groups}, sort_keys=False, width=1000, allow_unicode=True))
 
 
 def rule_as_text() -> str:
     """A PrometheusRule."""
     spec = "".join(f"  {line}\n" for line in groups_as_text().splitlines())
     head = {"apiVersion": "monitoring.coreos.com/v1", "kind": "PrometheusRule", "metadata": {"name": "model-serving"}}
-    return _HEAD + yaml.safe_dump(head, sort_keys=False) + "spec:\n" + spec
+    return f"{_HEAD}{yaml.safe_dump(head, sort_keys=False)}spec:\n{spec}"
 
 
 if __name__ == "__main__":

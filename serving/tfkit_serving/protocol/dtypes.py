@@ -68,7 +68,7 @@ def type_number(dtype: np.dtype | type | str) -> int:
     dtype = np.dtype(dtype)
     if dtype.kind in "SU":
         return _STRING
-    number = _NUMBERS.get(dtype)
+    number = _NUMBERS.get(dtype.newbyteorder("="))
     if number is None:
         number = next((key for key, name in _FURTHER.items() if name == dtype.name), None)
     if number is None:

@@ -13,8 +13,8 @@ from tfkit_serving.protocol.errors import ServingError
 
 Answer = Callable[[Any], Awaitable[Any]]
 _CODES = {code.name: code for code in grpc.StatusCode}
-# An error's text travels in a header; clients refuse headers that are longer, and show another error instead.
-_LONGEST_TEXT = 4096
+# An error's text travels in a header; clients refuse headers of 8 KiB, and show another error instead.
+_LONGEST_TEXT = 6000
 _LOG = logging.getLogger(__name__)
 
 
@@ -50,4 +50,9 @@ def _parsed(message: Any, request: bytes) -> Any:
 
 def _header_text(text: str) -> str:
     raw = text.encode("utf-8", "replace")
-    return text if len(raw) <= _LONGEST_TEXT else raw[: _LONGEST_TEXT - 3].decode("utf-8", "ignore") + "..."
+    length = 0
+    for index, byte in enumerate(raw):
+        length += 1 if 0x20 <= byte <= 0x7E and byte != 0x25 else 3  # gRPC's percent-encoding
+        if length > _LONGEST_TEXT:
+            return raw[:index].decode("utf-8", "ignore") + "..."
+    return text
