@@ -50,9 +50,7 @@ class GrpcWords:
     def check(self, inputs: Mapping[str, np.ndarray], signature: Signature, where: str) -> None:
         """Nothing: tensors carry whatever a signature has."""
 
-    def predict(
-        self, spec: ModelSpec, signature: str | None, inputs: Mapping[str, np.ndarray] | np.ndarray
-    ) -> Request:
+    def predict(self, spec: ModelSpec, signature: str | None, inputs: Mapping[str, np.ndarray] | np.ndarray) -> Request:
         """The request for a prediction; inputs have names here."""
         if not isinstance(inputs, Mapping):
             raise ServingError(
@@ -117,9 +115,7 @@ class GrpcWords:
         """The states of versions."""
         reply = GetModelStatusResponse.FromString(body)
         return [
-            VersionStatus(
-                each.version, _state(each), code_name(each.status.error_code), each.status.error_message
-            )
+            VersionStatus(each.version, _state(each), code_name(each.status.error_code), each.status.error_message)
             for each in reply.model_version_status
         ]
 

@@ -86,7 +86,7 @@ def shape_text(shape: tuple[int, ...] | None) -> str:
 
 def _name_only_input(value: Any, signature: Signature, where: str) -> dict[str, Any]:
     if len(signature.inputs) == 1:
-        return {name: value for name in signature.inputs}
+        return dict.fromkeys(signature.inputs, value)
     raise _refusal(f"{where} takes {len(signature.inputs)} inputs: give them by name, {{{_names(signature)}}}")
 
 

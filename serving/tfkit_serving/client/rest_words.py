@@ -24,9 +24,9 @@ from tfkit_serving.servables.signature import Signature
 from tfkit_serving.servables.status import VersionStatus
 
 _STATUSES = {
-    400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 408: "DEADLINE_EXCEEDED",
-    409: "ABORTED", 413: "RESOURCE_EXHAUSTED", 429: "RESOURCE_EXHAUSTED", 501: "UNIMPLEMENTED", 503: "UNAVAILABLE",
-    504: "DEADLINE_EXCEEDED",
+    400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND",
+    408: "DEADLINE_EXCEEDED", 409: "ABORTED", 413: "RESOURCE_EXHAUSTED", 429: "RESOURCE_EXHAUSTED",
+    501: "UNIMPLEMENTED", 503: "UNAVAILABLE", 504: "DEADLINE_EXCEEDED",
 }  # fmt: skip
 _SHOWN = 300
 
@@ -77,9 +77,7 @@ class RestWords:
             if array.size == 0 and 0 in array.shape[:-1]:
                 _refuse(f"input {name!r} of {where} is empty, and JSON has no form for shape {shape_text(array.shape)}")
 
-    def predict(
-        self, spec: ModelSpec, signature: str | None, inputs: Mapping[str, np.ndarray] | np.ndarray
-    ) -> Request:
+    def predict(self, spec: ModelSpec, signature: str | None, inputs: Mapping[str, np.ndarray] | np.ndarray) -> Request:
         """A request in column form, which carries whatever row form does, and outputs without rows too."""
         value: Any = inputs
         if isinstance(inputs, Mapping):
@@ -123,9 +121,7 @@ class RestWords:
     def signatures(self, body: bytes) -> ModelMetadata:
         """A version's signatures; fields that a newer server adds are passed over."""
         value = read_json(body)
-        message = json_format.ParseDict(
-            value["metadata"]["signature_def"], SignatureDefMap(), ignore_unknown_fields=True
-        )
+        message = _signature_defs(value["metadata"]["signature_def"])
         signatures = {
             name: Signature.from_bytes(each.SerializeToString()) for name, each in message.signature_def.items()
         }
@@ -180,6 +176,13 @@ class RestWords:
         if spec.version is not None:
             return f"{path}/versions/{spec.version}"
         return path if spec.label is None else f"{path}/labels/{quote(spec.label, safe='')}"
+
+
+def _signature_defs(value: Any) -> Any:
+    try:
+        return json_format.ParseDict(value, SignatureDefMap(), ignore_unknown_fields=True)
+    except json_format.ParseError as error:
+        raise ValueError(str(error)) from None
 
 
 def _results(body: bytes) -> list[Any]:

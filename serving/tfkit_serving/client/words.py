@@ -26,9 +26,7 @@ class Words(Protocol):
     def check(self, inputs: Mapping[str, np.ndarray], signature: Signature, where: str) -> None:
         """Raises ServingError where the protocol carries not all of a signature's dtypes, or an input's shape."""
 
-    def predict(
-        self, spec: ModelSpec, signature: str | None, inputs: Mapping[str, np.ndarray] | np.ndarray
-    ) -> Request:
+    def predict(self, spec: ModelSpec, signature: str | None, inputs: Mapping[str, np.ndarray] | np.ndarray) -> Request:
         """The request for a prediction; an array alone is the one input, by a name that is not known."""
 
     def outputs(self, body: bytes, signature: Signature | None) -> dict[str, np.ndarray]:

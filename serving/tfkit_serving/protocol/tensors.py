@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import sys
 from typing import Any
@@ -25,9 +26,12 @@ _TAGS = {
     for field in ("float_val", "double_val", "scomplex_val", "dcomplex_val", "bool_val")
     if sys.byteorder == "little"
 }
+_STRING = 7
 _FEW = 64  # so many objects are as fast
 # A request of a few bytes may stand for a tensor of many; a larger one has to be sent.
 _MOST_FILLED_BYTES = 1 << 26
+# As in TensorFlow; the product of a hundred thousand sizes takes 20 s.
+_MOST_DIMENSIONS = 254
 
 
 def to_proto(array: Any) -> Any:
@@ -44,15 +48,15 @@ def to_proto(array: Any) -> Any:
         [1.0, 2.0]
     """
     array = np.asarray(array)
-    proto = TensorProto(dtype=type_number(array.dtype))
+    number, field = _form(array.dtype)
+    proto = TensorProto(dtype=number)
     for size in array.shape:
         proto.tensor_shape.dim.add(size=size)
-    if array.dtype.kind in "OSU":
+    if number == _STRING:
         proto.string_val.extend([_bytes(each) for each in array.ravel().tolist()])
         return proto
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    field = _FIELDS.get(array.dtype.name)
     if field is not None:
         flat = _parts(array.ravel(), field)
         if flat.size > _FEW and field in _TAGS:
@@ -94,10 +98,20 @@ def to_array(proto: Any) -> np.ndarray:
         raise _wrong(proto, f"shape {list(shape)}: {error}") from None
 
 
+@functools.lru_cache(64)
+def _form(dtype: np.dtype) -> tuple[int, str | None]:
+    """The DataType of a numpy dtype, and the field that holds its values; looking up a dtype's name takes long."""
+    return type_number(dtype), _FIELDS.get(dtype.name)
+
+
 def _shape(proto: Any) -> tuple[int, ...]:
-    if proto.tensor_shape.unknown_rank or any(each.size < 0 for each in proto.tensor_shape.dim):
+    dimensions = len(proto.tensor_shape.dim)
+    if dimensions > _MOST_DIMENSIONS:
+        raise _wrong(proto, f"{dimensions} dimensions; TensorFlow has {_MOST_DIMENSIONS} at most")
+    shape = tuple([each.size for each in proto.tensor_shape.dim])
+    if proto.tensor_shape.unknown_rank or (shape and min(shape) < 0):
         raise _wrong(proto, "its shape is not known")
-    return tuple(each.size for each in proto.tensor_shape.dim)
+    return shape
 
 
 def _content(proto: Any, dtype: np.dtype, shape: tuple[int, ...], size: int) -> np.ndarray:
@@ -124,11 +138,9 @@ def _held(proto: Any, dtype: np.dtype) -> np.ndarray:
         texts: np.ndarray = np.empty(len(proto.string_val), dtype=object)
         texts[:] = list(proto.string_val)
         return texts
-    if dtype.name.startswith("float8"):
-        return np.frombuffer(proto.float8_val, dtype=dtype)
-    field = _FIELDS.get(dtype.name)
+    _, field = _form(dtype)
     if field is None:
-        return np.empty(0, dtype)
+        return np.frombuffer(proto.float8_val if dtype.name.startswith("float8") else b"", dtype)
     values = getattr(proto, field)
     if field == "half_val":
         return np.array(values, dtype=np.int32).astype(np.uint16).view(dtype)

@@ -75,6 +75,7 @@ def dims(*sizes):
         (TensorProto(dtype=7, tensor_shape=dims(2**62, 2**62), string_val=[b""]), "1 values for shape"),
         (TensorProto(dtype=1, tensor_shape=dims(0, 2**62, 2**62)), "shape"),
         (TensorProto(dtype=1, tensor_shape=dims(*[1] * 100), float_val=[1]), "shape"),
+        (TensorProto(dtype=1, tensor_shape=dims(*[2**62] * 255)), "255 dimensions; TensorFlow has 254 at most"),
     ],
 )
 def test_refusals(proto, said):
