@@ -27,7 +27,7 @@ from tfkit_serving.rpc.server import create_grpc_server
 from tfkit_serving.servables.core import ServerCore
 
 _LOG = logging.getLogger(__name__)
-_BACKLOG = 2048
+_BACKLOG = 4096
 
 
 class Server:

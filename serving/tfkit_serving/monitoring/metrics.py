@@ -6,12 +6,13 @@ signatures apart.
 
 from __future__ import annotations
 
-from tfkit_serving.monitoring.registry import Metrics
+from tfkit_serving.monitoring.registry import OTHER, Metrics
 
 LATENCY_BOUNDS = tuple(10 * 1.8**power for power in range(33))
 """Microseconds: the bounds of TensorFlow Serving's histograms."""
 BATCH_BOUNDS = tuple(2**power for power in range(13))
 SECONDS_BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_LONGEST_NAME = 200
 
 
 class ServingMetrics(Metrics):
@@ -68,7 +69,8 @@ class ServingMetrics(Metrics):
 
     def count_request(self, model: str, status: str) -> None:
         """Count one request by the canonical name of its status, such as `OK` or `INVALID_ARGUMENT`."""
-        self._requests.add((model, status))
+        # A client chooses the name, and what it chooses stays on the page.
+        self._requests.add((model if len(model) <= _LONGEST_NAME else OTHER, status))
 
     def observe_latency(self, model: str, api: str, entrypoint: str, microseconds: float) -> None:
         """Record the time of a successful request; `entrypoint` is `REST` or `GRPC`, `api` such as `predict`."""

@@ -29,7 +29,8 @@ _TAGS = {
 _STRING = 7
 _FEW = 64  # so many objects are as fast
 # A request of a few bytes may stand for a tensor of many; a larger one has to be sent.
-_MOST_FILLED_BYTES = 1 << 26
+_MOST_FILLED_BYTES = 1 << 24
+_STRING_BYTES = 64  # what a string is counted as, whatever its length
 # As in TensorFlow; the product of a hundred thousand sizes takes 20 s.
 _MOST_DIMENSIONS = 254
 
@@ -124,7 +125,7 @@ def _content(proto: Any, dtype: np.dtype, shape: tuple[int, ...], size: int) -> 
 
 
 def _filled(proto: Any, values: np.ndarray, dtype: np.dtype, shape: tuple[int, ...], size: int) -> np.ndarray:
-    if size * dtype.itemsize > _MOST_FILLED_BYTES:
+    if size * (_STRING_BYTES if dtype.kind == "O" else dtype.itemsize) > _MOST_FILLED_BYTES:
         raise _wrong(proto, f"{len(values)} values for shape {list(shape)}, of more than {_MOST_FILLED_BYTES} bytes")
     last = values[-1] if len(values) else b"" if dtype.kind == "O" else dtype.type(0)
     array: np.ndarray = np.empty(size, dtype)

@@ -31,7 +31,7 @@ class RestOptions:
 
     max_body_bytes: int = 64 << 20
     max_depth: int = 64
-    max_in_flight: int = 1024
+    max_in_flight: int = 10_000
     body_timeout_seconds: float = 30.0
     timeout_seconds: float | None = None
     metrics_path: str | None = PROMETHEUS_PATH

@@ -106,3 +106,10 @@ def test_the_metrics_of_tensorflow_serving():
     assert ':tensorflow:serving:runtime_latency_sum{model_name="m",API="Predict",runtime="TF1"} 10' in lines
     assert 'tfkit_serving_requests_total{model="m",version="3",signature="serving_default",code="INTERNAL"} 1' in lines
     assert 'tfkit_serving_request_seconds_count{model="m",version="3",signature="serving_default"} 1' in lines
+
+
+def test_names_that_clients_make_up_do_not_fill_the_page():
+    metrics = ServingMetrics()
+    for number in range(5000):
+        metrics.count_request(f"{number}" * 1000, "NOT_FOUND")
+    assert len(metrics.render()) < 10_000
