@@ -75,7 +75,7 @@ def parse_address(url: str, transport: str | None = None) -> Address:
         raise ValueError(f"{url!r} is a model's URL: give the server's alone, and the model's name to each call")
     if prefix and spoken == "grpc":
         raise ValueError(f"{url!r} has a path, and gRPC takes none: {_FORMS}")
-    port = _port(url, parts.port if _has_port(parts.netloc) else None, scheme, spoken)
+    port = _port(url, parts.netloc, _PORTS[scheme] if scheme else _OWN_PORTS[spoken])
     return Address(spoken, parts.hostname, port, scheme in ("https", "grpcs"), prefix)
 
 
@@ -87,13 +87,10 @@ def _transport(url: str, scheme: str, transport: str | None) -> Transport:
     return "grpc" if transport == "grpc" else "rest"
 
 
-def _has_port(netloc: str) -> bool:
-    return ":" in netloc.rpartition("]")[2]
-
-
-def _port(url: str, port: int | None, scheme: str, transport: Transport) -> int:
-    if port is not None:
-        return port
-    if _has_port(urlsplit(url if "://" in url else f"//{url}").netloc):
-        raise ValueError(f"{url!r} has no number after its colon: {_FORMS}")
-    return _PORTS[scheme] if scheme else _OWN_PORTS[transport]
+def _port(url: str, netloc: str, otherwise: int) -> int:
+    _, colon, digits = netloc.rpartition("]")[2].partition(":")
+    if not colon:
+        return otherwise
+    if not digits.isascii() or not digits.isdigit() or not 0 < int(digits[:6]) < 1 << 16:
+        raise ValueError(f"{url!r} has no port's number after its colon: {_FORMS}")
+    return int(digits)

@@ -13,7 +13,7 @@ from google.protobuf.message import Error as MessageError
 
 from tfkit_serving.client.examples import Features, read_example, read_examples
 from tfkit_serving.client.exchange import Call
-from tfkit_serving.client.inputs import fit_inputs, plain_inputs
+from tfkit_serving.client.inputs import fit_inputs, plain_inputs, shape_notes
 from tfkit_serving.client.metadata import MetadataCache, ModelMetadata
 from tfkit_serving.client.replies import Classification
 from tfkit_serving.client.words import Words
@@ -53,7 +53,10 @@ class Calls:
             self._cache.forget(spec)
             metadata = yield from self._known(spec)
             found, fitted = self._fit(spec, inputs, signature, metadata)
-        reply = yield self._words.predict(spec, signature, fitted)
+        try:
+            reply = yield self._words.predict(spec, signature, fitted)
+        except ServingError as error:
+            raise _explained(error, fitted, found, _where(spec, signature)) from None
         if metadata is None:
             self._cache.keep(spec, None)
         outputs = _read(self._words.outputs, reply, found)
@@ -115,13 +118,23 @@ class Calls:
         found = metadata.signatures.get(signature or _DEFAULT_SIGNATURE) if metadata else None
         if found is None:
             return None, plain_inputs(inputs)
-        where = f"model {spec.name!r}" + ("" if signature is None else f", signature {signature!r}")
+        where = _where(spec, signature)
         fitted = fit_inputs(inputs, found, where)
         self._words.check(fitted, found, where)
         return found, fitted
 
     def _may_have_changed(self, spec: ModelSpec, metadata: ModelMetadata | None) -> bool:
         return metadata is not None and spec.version is None
+
+
+def _where(spec: ModelSpec, signature: str | None) -> str:
+    return f"model {spec.name!r}" + ("" if signature is None else f", signature {signature!r}")
+
+
+def _explained(error: ServingError, fitted: Any, found: Signature | None, where: str) -> ServingError:
+    """The server's refusal, and after it what the signature says of shapes that are not its own."""
+    notes = shape_notes(fitted, found, where) if found and error.code == "INVALID_ARGUMENT" else ""
+    return ServingError(error.code, f"{error.message} ({notes})") if notes else error
 
 
 def _context(given: Any) -> Features | None:

@@ -35,7 +35,7 @@ class GrpcChannel:
 
     def __init__(self, address: Address, headers: Mapping[str, str], tls: Tls | None) -> None:
         self._metadata = _metadata(headers)
-        self._channel = _open(grpc, address, tls)
+        self._channel = _open(grpc, address, _credentials(tls))
         self._methods: dict[str, Any] = {}
 
     def send(self, request: Request, deadline: Deadline) -> bytes:
@@ -61,7 +61,7 @@ class AsyncGrpcChannel:
     """A channel to one server, in one event loop; arguments as `GrpcChannel`'s."""
 
     def __init__(self, address: Address, headers: Mapping[str, str], tls: Tls | None) -> None:
-        self._address, self._tls = address, tls
+        self._address, self._credentials = address, _credentials(tls)
         self._metadata = _metadata(headers)
         self._channel: Any = None  # opened in the loop that uses it
         self._methods: dict[str, Any] = {}
@@ -69,7 +69,7 @@ class AsyncGrpcChannel:
     async def send(self, request: Request, deadline: Deadline) -> bytes:
         """As `GrpcChannel.send`."""
         if self._channel is None:
-            self._channel = _open(grpc.aio, self._address, self._tls)
+            self._channel = _open(grpc.aio, self._address, self._credentials)
         method = self._methods.get(request.target)
         if method is None:
             method = self._methods[request.target] = self._channel.unary_unary(request.target)
@@ -84,11 +84,13 @@ class AsyncGrpcChannel:
             await self._channel.close()
 
 
-def _open(module: Any, address: Address, tls: Tls | None) -> Any:
-    if tls is None:
+def _credentials(tls: Tls | None) -> Any:
+    return None if tls is None else grpc.ssl_channel_credentials(*tls.contents())
+
+
+def _open(module: Any, address: Address, credentials: Any) -> Any:
+    if credentials is None:
         return module.insecure_channel(address.netloc, options=_OPTIONS)
-    root, key, certificate = tls.contents()
-    credentials = grpc.ssl_channel_credentials(root, key, certificate)
     return module.secure_channel(address.netloc, credentials, options=_OPTIONS)
 
 

@@ -42,6 +42,7 @@ _MODEL = "/tensorflow.serving.ModelService/"
 _HEALTH = "/grpc.health.v1.Health/Check"
 _SIGNATURES = "signature_def"
 _SERVING = 1
+_GUESS = "inputs"
 
 
 class GrpcWords:
@@ -51,15 +52,11 @@ class GrpcWords:
         """Nothing: tensors carry whatever a signature has."""
 
     def predict(self, spec: ModelSpec, signature: str | None, inputs: Mapping[str, np.ndarray] | np.ndarray) -> Request:
-        """The request for a prediction; inputs have names here."""
-        if not isinstance(inputs, Mapping):
-            raise ServingError(
-                "INVALID_ARGUMENT",
-                f"the server does not tell what the input of model {spec.name!r} is called: give it as {{name: value}}",
-            )
+        """The request for a prediction. Inputs have names here; to a wrong one the server says which there are."""
         request = PredictRequest()
         _specify(request, spec, signature)
-        for name, array in inputs.items():
+        named = inputs if isinstance(inputs, Mapping) else {_GUESS: inputs}
+        for name, array in named.items():
             try:
                 request.inputs[name].CopyFrom(to_proto(array))
             except TypeError as error:

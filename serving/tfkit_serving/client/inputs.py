@@ -18,7 +18,7 @@ _KINDS = ("bool", "int", "float", "complex")
 
 
 def fit_inputs(inputs: Any, signature: Signature, where: str) -> dict[str, np.ndarray]:
-    """Arrays by a signature's input names, of its dtypes and shapes.
+    """Arrays by a signature's input names, of its dtypes; graphs often take more shapes than their signature tells.
 
     Args:
         inputs: A mapping by name, or the one input's value.
@@ -29,11 +29,34 @@ def fit_inputs(inputs: Any, signature: Signature, where: str) -> dict[str, np.nd
         Arrays; strings are objects holding bytes.
 
     Raises:
-        ServingError: INVALID_ARGUMENT: a name, dtype or shape is not the signature's, or values would change.
+        ServingError: INVALID_ARGUMENT: a name or dtype is not the signature's, or values would change.
     """
     named = inputs if isinstance(inputs, Mapping) else _name_only_input(inputs, signature, where)
     _check_names(named, signature, where)
-    return {name: _fit(value, signature.inputs[name], f"input {name!r} of {where}") for name, value in named.items()}
+    return {name: _fit(value, signature.inputs[name], _input(name, where)) for name, value in named.items()}
+
+
+def shape_notes(arrays: Mapping[str, np.ndarray], signature: Signature, where: str) -> str:
+    """What a signature says of shapes that are not its own; "" where all are.
+
+    Args:
+        arrays: What `fit_inputs` made.
+        signature: What the model takes.
+        where: The model and signature.
+
+    Example:
+        >>> from tfkit_serving.protocol.messages import SignatureDef
+        >>> signature = Signature({"x": TensorInfo("x:0", 1, (-1, 2))}, {}, "", SignatureDef())
+        >>> shape_notes({"x": np.zeros((1, 3))}, signature, "model 'm'")
+        "input 'x' of model 'm' takes float of shape (?, 2); got shape (1, 3)"
+    """
+    notes = []
+    for name, array in arrays.items():
+        info = signature.inputs[name]
+        if not _is_shape(array.shape, info.shape):
+            hint = _hint(array.shape, info.shape)
+            notes.append(f"{_wanted(info, _input(name, where))}; got {_of(array.shape)}{hint}")
+    return "; ".join(notes)
 
 
 def plain_inputs(inputs: Any) -> dict[str, np.ndarray] | np.ndarray:
@@ -94,8 +117,8 @@ def _check_names(named: Mapping[str, Any], signature: Signature, where: str) -> 
     for name in named:
         if name not in signature.inputs:
             near = difflib.get_close_matches(str(name), list(signature.inputs), 1)
-            meant = f"did you mean {near[0]!r}? " if near else ""
-            raise _refusal(f"{where} has no input {name!r}; {meant}It takes {_names(signature)}")
+            meant = f"did you mean {near[0]!r}? It" if near else "it"
+            raise _refusal(f"{where} has no input {name!r}; {meant} takes {_names(signature)}")
     missing = [name for name in signature.inputs if name not in named and name not in signature.proto.defaults]
     if missing:
         raise _refusal(f"{where} also takes {', '.join(map(repr, missing))}; got {', '.join(map(repr, named))}")
@@ -107,9 +130,7 @@ def _names(signature: Signature) -> str:
 
 def _fit(value: Any, info: TensorInfo, what: str) -> np.ndarray:
     array = as_array(value, what)
-    wanted = f"{what} takes {type_name(info.dtype)} of {_of(info.shape)}"
-    if not _is_shape(array.shape, info.shape):
-        raise _refusal(f"{wanted}; got {_of(array.shape)}{_hint(array.shape, info.shape)}")
+    wanted = _wanted(info, what)
     try:
         dtype = numpy_dtype(info.dtype)
     except TypeError:
@@ -120,6 +141,14 @@ def _fit(value: Any, info: TensorInfo, what: str) -> np.ndarray:
     if source != target and (source not in _KINDS or target not in _KINDS or _rank(source) > _rank(target)):
         raise _refusal(f"{wanted}; got {_said(array.dtype)}, which does not become that without loss")
     return _cast(array, dtype, source, wanted)
+
+
+def _input(name: str, where: str) -> str:
+    return f"input {name!r} of {where}"
+
+
+def _wanted(info: TensorInfo, what: str) -> str:
+    return f"{what} takes {type_name(info.dtype)} of {_of(info.shape)}"
 
 
 def _cast(array: np.ndarray, dtype: np.dtype, source: str, wanted: str) -> np.ndarray:

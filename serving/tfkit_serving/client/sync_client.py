@@ -84,7 +84,7 @@ class Client:
             model: The model's name.
             inputs: Arrays by input name, or one array where the signature has one input; nested lists and scalars do
                 as well. Strings are str or bytes. They are checked against the signature, which is asked for once:
-                dtypes are cast where no value changes (floats may lose digits), shapes must fit.
+                names must be its own, dtypes are cast where no value changes (floats may lose digits).
             version: The version; None for the newest.
             label: A version label, such as "stable", instead of a version.
             signature: The signature's name; None for "serving_default".
