@@ -18,9 +18,8 @@ def serve(arguments: tuple[str, ...]) -> int:
         flags = Flags.parse(arguments)
         if flags.version:
             return _print_version()
-        from tfkit_serving.protocol.errors import ServingError
-
         from tfkit_serving.embedded import main
+        from tfkit_serving.protocol.errors import ServingError
 
         try:
             return main(flags, click.echo)
