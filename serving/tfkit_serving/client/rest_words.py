@@ -15,10 +15,9 @@ from tfkit_serving.client.inputs import shape_text
 from tfkit_serving.client.json_values import read_array, read_json, write_json
 from tfkit_serving.client.metadata import ModelMetadata
 from tfkit_serving.client.replies import Classification
-from tfkit_serving.protocol.dtypes import type_name
+from tfkit_serving.protocol.dtypes import IN_JSON, type_name
 from tfkit_serving.protocol.errors import ServingError
 from tfkit_serving.protocol.messages import SignatureDefMap
-from tfkit_serving.rest.numbers import CASTS
 from tfkit_serving.servables.requests import ModelSpec
 from tfkit_serving.servables.signature import Signature
 from tfkit_serving.servables.status import VersionStatus
@@ -71,7 +70,7 @@ class RestWords:
         """Refuses dtypes that JSON does not carry, and empty arrays whose further dimensions it loses."""
         for role, infos in (("input", signature.inputs), ("output", signature.outputs)):
             for name, info in infos.items():
-                if info.dtype not in CASTS and (role == "output" or name in inputs):
+                if info.dtype not in IN_JSON and (role == "output" or name in inputs):
                     _refuse(f"{role} {name!r} of {where} is {type_name(info.dtype)}, which REST does not carry")
         for name, array in inputs.items():
             if array.size == 0 and 0 in array.shape[:-1]:

@@ -13,6 +13,8 @@ from tfkit_serving.protocol.messages import TensorProto
 
 _ENUM = TensorProto.DESCRIPTOR.fields_by_name["dtype"].enum_type
 _STRING = 7
+# Those that REST carries, both ways: float, double, the integers but uint16, string and bool.
+IN_JSON = frozenset({1, 2, 3, 4, 5, 6, 7, 9, 10, 22, 23})
 _REF = 100
 _NUMPY = {
     1: "float32", 2: "float64", 3: "int32", 4: "uint8", 5: "int16", 6: "int8", 8: "complex64", 9: "int64", 10: "bool",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tfkit_serving.protocol.dtypes import type_name
+from tfkit_serving.protocol.dtypes import IN_JSON, type_name
 from tfkit_serving.servables.signature import Signature, TensorInfo
 
 _DEFAULT = "serving_default"
@@ -15,7 +15,6 @@ _DEFAULT = "serving_default"
 _CLASSIFY, _REGRESS = "tensorflow/serving/classify", "tensorflow/serving/regress"
 _JSON_TYPES = {"string": "string", "bool": "boolean", "float": "number", "double": "number"}
 _EXAMPLES = {"string": "text", "boolean": True, "number": 0.5, "integer": 1}
-_NOT_CARRIED = frozenset({"half", "bfloat16", "uint16", "complex64", "complex128"})
 # How many values stand for an axis that is open.
 _OPEN = 2
 _SIDECAR = "tfkit.json"
@@ -81,8 +80,8 @@ def _is_carried(signature: Signature) -> bool:
     if signature.method_name in (_CLASSIFY, _REGRESS) or not signature.inputs or _takes_examples(signature):
         return False
     shapes = [info.shape for info in signature.inputs.values()]
-    return all(shape is not None for shape in shapes) and not any(
-        type_name(info.dtype) in _NOT_CARRIED for info in (*signature.inputs.values(), *signature.outputs.values())
+    return all(shape is not None for shape in shapes) and all(
+        info.dtype in IN_JSON for info in (*signature.inputs.values(), *signature.outputs.values())
     )
 
 
