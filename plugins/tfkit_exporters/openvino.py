@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import openvino
 
 from tfkit.errors import ConversionError
 from tfkit.formats.conversion import save_for_conversion
@@ -23,12 +22,18 @@ class OpenVinoExporter:
     Args:
         half: Whether weights are stored in float16, which halves the file.
 
+    Raises:
+        ModuleNotFoundError: openvino is not installed.
+
     Example:
-        >>> OpenVinoExporter().is_exact
+        >>> OpenVinoExporter().is_exact  # doctest: +SKIP
         True
     """
 
     def __init__(self, *, half: bool = False) -> None:
+        import openvino
+
+        self._openvino = openvino
         self.half = half
 
     @property
@@ -51,12 +56,12 @@ class OpenVinoExporter:
         # From a SavedModel it takes the signature's names; of a function's several outputs it loses them.
         with tempfile.TemporaryDirectory(prefix="tfkit-openvino-") as folder:
             save_for_conversion(model, Path(folder))
-            made = openvino.convert_model(folder)
-            openvino.save_model(made, str(directory / FILE), compress_to_fp16=self.half)
+            made = self._openvino.convert_model(folder)
+            self._openvino.save_model(made, str(directory / FILE), compress_to_fp16=self.half)
 
     def predict(self, directory: Path, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Runs it on the CPU in float32; see `tfkit.Exporter`."""
-        core = openvino.Core()
+        core = self._openvino.Core()
         # The CPU plugin may choose bfloat16 by itself.
         compiled = core.compile_model(str(directory / FILE), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
         found = compiled({name: np.ascontiguousarray(values) for name, values in inputs.items()})
