@@ -28,6 +28,9 @@ from tfkit_serving.servables.core import ServerCore
 
 _LOG = logging.getLogger(__name__)
 _BACKLOG = 4096
+_KEEP_ALIVE_SECONDS = 75
+# How long clients that keep a connection have to send what they are about to send, and be told to close it.
+_GOODBYE_SECONDS = 1.0
 
 
 class Server:
@@ -167,9 +170,11 @@ class _Rest(uvicorn.Server):
             access_log=False,
             server_header=False,
             backlog=_BACKLOG,
+            # Longer than a balancer keeps its connections: one that is closed as a request comes loses it.
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         )
         super().__init__(config)
-        self._sock = sock
+        self._app, self._sock = app, sock
         self._serving: asyncio.Task[None] | None = None
 
     @contextlib.contextmanager
@@ -187,7 +192,11 @@ class _Rest(uvicorn.Server):
             await asyncio.sleep(0.01)
 
     async def stop(self, drain_seconds: float) -> None:
-        """Closes the listening socket, and connections as soon as nothing is in flight."""
+        """Closes the listening socket, tells clients to close their connections, and waits for what is in flight."""
+        self._app.draining = True
+        for each in getattr(self, "servers", []):
+            each.close()
+        await asyncio.sleep(min(_GOODBYE_SECONDS, drain_seconds))
         self.config.timeout_graceful_shutdown = max(1, round(drain_seconds))
         self.should_exit = True
         if self._serving is not None:

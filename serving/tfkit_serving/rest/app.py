@@ -6,6 +6,7 @@ import json
 import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from itertools import count
 from time import perf_counter, time
 from typing import Any, TypeAlias
@@ -63,6 +64,7 @@ class RestApp:
         self._log = RequestLog(options.request_log) if options.request_log else None
         self._ids = (f"{random.getrandbits(48):012x}-{number}" for number in count(1))
         self._in_flight = 0
+        self.draining = False
         self._known: dict[tuple[str, bytes], Call] = {}
         self._metrics_path = options.metrics_path.encode() if options.metrics_path else None
 
@@ -89,7 +91,7 @@ class RestApp:
         record = Record()
         self._in_flight += 1
         try:
-            answer = await self._answer(scope, receive, record)
+            answer = self._last(await self._answer(scope, receive, record))
         except ClientGone:
             return
         finally:
@@ -134,7 +136,7 @@ class RestApp:
         finally:
             self._in_flight -= 1
         self._count(answer, record, perf_counter() - started)
-        return answer
+        return self._last(answer)
 
     async def _answer(self, scope: Scope, receive: Any, record: Record) -> Answer:
         path = scope["raw_path"]
@@ -148,7 +150,7 @@ class RestApp:
             if not is_target(path):
                 return page(400)
             if method == "OPTIONS":
-                return Answer(200, content_type=_PREFLIGHT)
+                return _preflight(scope)
             if method not in _METHODS:
                 return page(501)
             try:
@@ -218,6 +220,10 @@ class RestApp:
             return page(501)
         return page(404 if is_target(path) else 400)
 
+    def _last(self, answer: Answer) -> Answer:
+        """The answer, the last one of its connection where the server is to stop."""
+        return replace(answer, close=True) if self.draining else answer
+
     def _identify(self, scope: Scope) -> bytes:
         """The id that the client gave; one of our own if there is a log to find it in."""
         for name, value in scope["headers"]:
@@ -253,3 +259,11 @@ class RestApp:
                 "request_id": identifier.decode("latin-1"),
             }
         )
+
+
+def _preflight(scope: Scope) -> Answer:
+    """The real server's answer to OPTIONS: a browser's question from some site, or nothing that it takes."""
+    origin = next((value for name, value in scope["headers"] if name == b"origin"), b"")
+    if b"http://" in origin or b"https://" in origin:
+        return Answer(200, content_type=_PREFLIGHT)
+    return Answer(400, content_type=_PREFLIGHT, code="FAILED_PRECONDITION")

@@ -60,6 +60,8 @@ def _read(body: bytes, document: Any, find_signature: FindSignature) -> PredictI
     if len(document) != 1 + ("signature_name" in document) or not (row or "inputs" in document):
         raise _NotPlain
     infos = find_signature(name).inputs
+    if not infos:
+        raise _NotPlain
     found = (_rows if row else _columns)(document["instances" if row else "inputs"], infos)
     strings += sum(count for _, count in found.values())
     if row and len(infos) > 0 and type(document["instances"][0]) is dict and "b64" not in document["instances"][0]:

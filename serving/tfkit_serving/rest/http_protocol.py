@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_BAD = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_UPGRADE = re.compile(rb"\nupgrade(?=[ \t]*:)", re.IGNORECASE)
 
 
 class _Direct:
@@ -64,6 +67,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Count the bytes of the head, and pass them on."""
         if self._in_head:
             self._head_bytes += len(data)
+            data = _without_upgrade(data)
         super().data_received(data)
         if self._in_head and self._head_bytes > self.max_header_bytes:
             self._refuse()
@@ -73,9 +77,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if not self.transport.is_closing():
             super().send_400_response(msg)
 
-    def _refuse(self) -> None:
+    def _refuse(self, reply: bytes = _TOO_LARGE) -> None:
         if not self.transport.is_closing():
-            self.transport.write(_TOO_LARGE)
+            self.transport.write(reply)
             self.transport.close()
 
     def on_message_begin(self) -> None:
@@ -92,6 +96,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if received > self.max_header_bytes and self._head_size() > self.max_header_bytes:
             self._refuse()
             raise ValueError("the head of the request is too large")
+        if self.parser.should_upgrade():
+            # The parser would take the body for the next request.
+            self._refuse(_BAD)
+            raise ValueError("the request asks for another protocol")
         call = self._direct_call()
         if call is None:
             super().on_headers_complete()
@@ -109,6 +117,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """The request is whole: the time it takes to answer is not the client's."""
         self._since = None
+        self._in_head = True
         cycle: Any = self.cycle
         if type(cycle) is not _Direct:
             super().on_message_complete()
@@ -158,6 +167,14 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         wait = self.request_seconds if self._since is None else self._since + self.request_seconds - now
         self._watch = self.loop.call_later(wait, self._check)
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """A head that asks for no other protocol: as in the real server, the wish is ignored, and the body is the body."""
+    if b"pgrade" not in data and b"PGRADE" not in data:
+        return data
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _UPGRADE.sub(b"\nx-upgra", head) + end + rest
 
 
 def bounded_protocol(request_seconds: float = 60.0, max_header_bytes: int = 64 << 10) -> type[BoundedProtocol]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tfkit_serving.protocol.dtypes import type_name
+from tfkit_serving.protocol.dtypes import numpy_dtype, type_name
 from tfkit_serving.protocol.errors import ServingError
 from tfkit_serving.rest.base64_values import decode_base64, is_base64
 from tfkit_serving.rest.json_reader import MISSING, Members, Value, parse_json
@@ -268,7 +268,9 @@ def _leaf(value: Value, dtype: int) -> TensorData:
 
 def as_array(values: list[TensorData], dtype: int, shape: tuple[int, ...]) -> np.ndarray:
     """The array of a list of checked leaves; surplus ones, from names given twice, are left out."""
-    wide, narrow = CASTS[dtype] if values else CASTS.get(dtype, CASTS[STRING])
+    if not values:
+        return _empty(dtype, shape)
+    wide, narrow = CASTS[dtype]
     count = int(np.prod(shape, dtype=np.int64))
     if len(values) > count:
         values = values[:count]
@@ -279,6 +281,14 @@ def as_array(values: list[TensorData], dtype: int, shape: tuple[int, ...]) -> np
         with np.errstate(all="ignore"):
             array = np.array(values, dtype=wide).astype(narrow, copy=False)
     return array.reshape(shape)
+
+
+def _empty(dtype: int, shape: tuple[int, ...]) -> np.ndarray:
+    """An array without values, which may be of any dtype: only values are refused."""
+    try:
+        return np.empty(shape, numpy_dtype(dtype))
+    except TypeError as error:
+        raise ServingError("UNIMPLEMENTED", str(error)) from None
 
 
 def _shape_text(shape: tuple[int, ...]) -> str:

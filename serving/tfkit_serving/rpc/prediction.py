@@ -151,9 +151,7 @@ class _Calls:
             raise ServingError("INVALID_ARGUMENT", "GetModelMetadataRequest must specify at least one metadata_field")
         for field in request.metadata_field:
             if field != _SIGNATURES:
-                raise ServingError(
-                    "INVALID_ARGUMENT", f"Metadata field {field} is not supported; ask for {_SIGNATURES}"
-                )
+                raise ServingError("INVALID_ARGUMENT", f"Metadata field {field} is not supported")
         servable = self._core.servable(spec)
         response, signatures = GetModelMetadataResponse(), SignatureDefMap()
         for name, signature in servable.signatures.items():

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tfkit_serving.configuration.model_config import ModelConfig
 from tfkit_serving.protocol.errors import ServingError
+from tfkit_serving.servables.files import in_file_thread
 from tfkit_serving.servables.folders import Stamp, stamp, version_folders
 
 Aspired = dict[int, tuple[Path, Stamp]]
@@ -32,7 +33,7 @@ async def look(configs: Sequence[ModelConfig]) -> Found:
     Raises:
         ServingError: NOT_FOUND: a base path is missing. DEADLINE_EXCEEDED: the file system does not answer.
     """
-    looking = asyncio.to_thread(lambda: {each.name: aspired_versions(each) for each in configs})
+    looking = in_file_thread(lambda: {each.name: aspired_versions(each) for each in configs})
     try:
         return await asyncio.wait_for(looking, _LOOK_SECONDS)
     except asyncio.TimeoutError:

@@ -15,6 +15,7 @@ from tfkit_serving.monitoring.metrics import METRICS
 from tfkit_serving.protocol.errors import ServingError
 from tfkit_serving.servables import status
 from tfkit_serving.servables.aspired import Found, aspired_versions, look
+from tfkit_serving.servables.files import in_file_thread
 from tfkit_serving.servables.folders import models_in
 from tfkit_serving.servables.metrics import collect
 from tfkit_serving.servables.model import ModelVersions
@@ -158,7 +159,7 @@ class ServerCore:
         Raises:
             ServingError: NOT_FOUND: there is no such directory.
         """
-        configs = await asyncio.to_thread(models_in, directory)
+        configs = await in_file_thread(models_in, directory)
         self._directory = directory
         self._apply({each.name: each for each in configs}, await look(configs))
         self._poll()
@@ -188,6 +189,8 @@ class ServerCore:
     async def _serve(self, configs: Sequence[ModelConfig], strict: bool) -> None:
         found = await look(configs)
         self._check_labels(configs, found)
+        if strict:
+            _check_versions(configs, found)
         self._directory = None
         by_name = {each.name: each for each in configs}
         self._apply(by_name, found)
@@ -241,8 +244,8 @@ class ServerCore:
 
     async def _poll_once(self) -> None:
         before, directory = self._configs, self._directory
-        configs = before if directory is None else await asyncio.to_thread(self._list, directory, before)
-        found = await asyncio.to_thread(self._look, list(configs.values()))
+        configs = before if directory is None else await in_file_thread(self._list, directory, before)
+        found = await in_file_thread(self._look, list(configs.values()))
         if self._configs is before:  # nobody has configured anything meanwhile
             self._apply(configs, found)
 
@@ -311,3 +314,13 @@ def _label_without_version(name: str, label: str, version: int, aspired: Sequenc
         f"serve ({', '.join(map(str, aspired)) or 'none'}): add it to base_path and to model_version_policy, or pass "
         "--allow_version_labels_for_unavailable_models",
     )
+
+
+def _check_versions(configs: Sequence[ModelConfig], found: Found) -> None:
+    """Refuses a model without a version to serve: its old ones would go, and nothing come in their place."""
+    for each in configs:
+        if not found.get(each.name):
+            raise ServingError(
+                "FAILED_PRECONDITION",
+                f"No versions of servable {each.name} found under base path {each.base_path}; nothing was changed",
+            )

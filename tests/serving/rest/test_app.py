@@ -82,11 +82,12 @@ def test_pages_of_the_http_library(app, method, path, status):
 
 
 def test_preflight():
-    plain = asked(create_app(SmallCore()), "OPTIONS", PREDICT)
+    site = {"Origin": "http://x.y"}
+    plain = asked(create_app(SmallCore()), "OPTIONS", PREDICT, b"", site)
     assert (plain.status, plain.body, plain.headers["content-type"]) == (200, b"", "text/html; charset=ISO-8859-1")
     assert "access-control-allow-origin" not in plain.headers
     open_to_all = create_app(SmallCore(), RestOptions(cors=True))
-    for reply in (asked(open_to_all, "OPTIONS", PREDICT), asked(open_to_all, "POST", PREDICT, ONE)):
+    for reply in (asked(open_to_all, "OPTIONS", PREDICT, b"", site), asked(open_to_all, "POST", PREDICT, ONE)):
         assert reply.headers["access-control-allow-origin"] == "*"
 
 

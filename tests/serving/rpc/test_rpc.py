@@ -260,7 +260,7 @@ def test_metadata():
             assert await session.call("GetModelMetadata", wrong) == ("INVALID_ARGUMENT", said)
         request.metadata_field.append("sizes")
         code, said = await session.call("GetModelMetadata", request)
-        assert (code, said) == ("INVALID_ARGUMENT", "Metadata field sizes is not supported; ask for signature_def")
+        assert (code, said) == ("INVALID_ARGUMENT", "Metadata field sizes is not supported")
 
     asked(work)
 

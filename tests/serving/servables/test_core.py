@@ -272,6 +272,21 @@ def test_reload_adds_and_removes_models(run, core, place):
     run(body())
 
 
+def test_reload_refuses_a_model_without_a_version_to_serve(run, core, place):
+    async def body():
+        place(TWO, "m", 1)
+        (place.base / "empty").mkdir()
+        await core.serve([ModelConfig("m", place.base / "m")])
+        for text in (model("m", place.base / "m", _specific(7)), model("new", place.base / "empty")):
+            with pytest.raises(ServingError, match=r"No versions of servable .* found under base path") as caught:
+                await core.reload(config(f"model_config_list {{ {text} }}"))
+            assert caught.value.code == "FAILED_PRECONDITION"
+            assert await asked(core) == 2.5
+        assert core.models() == ["m"]
+
+    run(body())
+
+
 def test_another_base_path_with_the_same_version_takes_its_place(run, core, place):
     async def body():
         place(TWO, "a", 1)
