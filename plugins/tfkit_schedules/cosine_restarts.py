@@ -48,7 +48,8 @@ class CosineRestarts(Warmup):
         # Period n begins at steps * (factor^n - 1) / (factor - 1). A step that is a restart but for a rounding is one.
         growth = self.factor - 1.0
         number = ops.floor(ops.log1p(step * growth / self.steps) / math.log(self.factor) + 1e-9)
-        scale = ops.power(ops.cast(self.factor, "float64"), number)
+        # ops.cast would make a float32 of it first.
+        scale = ops.power(ops.convert_to_tensor(self.factor, dtype="float64"), number)
         return ops.maximum(step - self.steps * (scale - 1.0) / growth, 0.0) / (self.steps * scale)
 
     def get_config(self) -> dict[str, Any]:

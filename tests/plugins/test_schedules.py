@@ -131,6 +131,13 @@ def test_any_parameters_give_the_formula(name, data, first):
     np.testing.assert_allclose(np.broadcast_to(found, steps.shape), wanted, rtol=3e-5, atol=1e-6 * largest)
 
 
+def test_restarts_by_a_factor_that_float32_rounds():
+    params = {"initial": 8.0, "steps": 1, "final": 0.0625, "factor": 1.1}
+    steps = np.arange(60)
+    found = np.asarray(tfkit.create("schedule", "cosine-restarts", **params)(steps))
+    np.testing.assert_allclose(found, formula("cosine-restarts", params, steps), atol=1e-6)
+
+
 @keras.saving.register_keras_serializable(package="test_schedules")
 def the_prediction(true, predicted):
     return predicted
