@@ -75,7 +75,7 @@ def test_versions_count_up_and_are_never_overwritten(here, model, tmp_path):
     assert contents(tmp_path) == ["1", "2", "7", "8"]
 
 
-@pytest.mark.parametrize("version", [0, -1, 1.0, "1", True])
+@pytest.mark.parametrize("version", [0, -1, 1.0, "1", True, 2**63])
 def test_a_version_is_a_positive_int(model, tmp_path, version):
     with pytest.raises(tfkit.ParameterError, match="version= must be an int >= 1 or None"):
         export(model, tmp_path, version=version)
@@ -276,3 +276,8 @@ def test_without_a_sample_one_random_row_warms_up(tmp_path):
     made = export(model, tmp_path)
     records = list(tf.data.TFRecordDataset(str(made.path / "assets.extra" / "tf_serving_warmup_requests")))
     assert len(records) == 1
+
+
+def test_rows_that_are_made_up_have_the_inputs_dtype(tmp_path):
+    x = keras.Input((3,), dtype="float16", name="x")
+    assert export(keras.Model(x, keras.layers.Dense(2, dtype="float16", name="y")(x)), tmp_path).verified

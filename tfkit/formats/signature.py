@@ -91,5 +91,6 @@ def random_inputs(signature: Signature, rows: int = 4, *, text: str | None = Non
 
 def _random(generator: Any, shape: tuple[int, ...], dtype: str) -> Any:
     if dtype.startswith(("float", "bfloat", "complex")):
-        return generator.random(shape, "float32")
+        values = generator.random(shape, "float32")
+        return values.astype(dtype) if dtype in ("float16", "float64", "complex64", "complex128") else values
     return generator.integers(0, 2, shape).astype(dtype)

@@ -13,13 +13,16 @@ from pathlib import Path
 from tfkit.errors import ParameterError
 
 _ASIDE = ".tfkit-export-"
+# TensorFlow Serving reads versions as int64.
+_LARGEST = 2**63 - 1
 
 
 def versions(directory: Path) -> list[int]:
     """The versions that a model's folder holds, as TensorFlow Serving reads their names, in ascending order."""
     if not directory.is_dir():
         return []
-    return sorted(int(path.name) for path in directory.iterdir() if path.name.isascii() and path.name.isdigit())
+    names = [path.name for path in directory.iterdir() if path.name.isascii() and path.name.isdigit()]
+    return sorted(version for version in map(int, names) if version <= _LARGEST)
 
 
 @contextlib.contextmanager
@@ -53,8 +56,8 @@ def free_version(directory: Path, wanted: int | None) -> int:
     taken = versions(directory)
     if wanted is None:
         return max(taken, default=0) + 1
-    if isinstance(wanted, bool) or not isinstance(wanted, int) or wanted < 1:
-        raise ParameterError(f"version= must be an int >= 1 or None; got {wanted!r}")
+    if isinstance(wanted, bool) or not isinstance(wanted, int) or not 1 <= wanted <= _LARGEST:
+        raise ParameterError(f"version= must be an int >= 1 or None, and int64 must hold it; got {wanted!r}")
     if wanted in taken:
         raise ParameterError(
             f"version {wanted} exists in {str(directory)!r}: pass version={taken[-1] + 1}, or None for the next"

@@ -86,10 +86,12 @@ def model_spec(model: str, version: int | None, label: str | None) -> ModelSpec:
     """Whom a call is for.
 
     Raises:
-        ServingError: INVALID_ARGUMENT: there is no name, or both a version and a label.
+        ServingError: INVALID_ARGUMENT: there is no name, both a version and a label, or no such version.
     """
     if not isinstance(model, str) or not model:
         raise ServingError("INVALID_ARGUMENT", f"the model's name must be a string, and not empty; got {model!r}")
     if version is not None and label is not None:
         raise ServingError("INVALID_ARGUMENT", f"give a version or a label, not both; got {version!r} and {label!r}")
+    if version is not None and (isinstance(version, bool) or int(version) < 0):
+        raise ServingError("INVALID_ARGUMENT", f"a version is an int of 0 or more; got {version!r}")
     return ModelSpec(model, None if version is None else int(version), label)

@@ -61,4 +61,5 @@ class Column:
         array = tensors.get(self._feature["tensor"])
         if array is None or not array.ndim or not len(array):
             return False
-        return (self._feature["index"] or 0) < array[0].size
+        # A string of an array of shape (rows,) is bytes, and one value.
+        return bool((self._feature["index"] or 0) < np.size(array[0]))

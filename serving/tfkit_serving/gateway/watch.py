@@ -104,13 +104,22 @@ class Watch:
             return None
 
     def _collect(self) -> None:
-        for (name, version), observer in self._observers.items():
+        for key, observer in list(self._observers.items()):
             if observer is not None:
-                self._metrics.forget_drift(name, str(version))
-                self._metrics.set_drift(name, str(version), observer.metrics())
+                self._show_drift(key, observer)
         for name, found, _, quality in self._book.qualities():
             self._metrics.set_quality(name, str(found), quality)
         self._metrics.waiting.set((), self._book.waiting)
+
+    def _show_drift(self, key: tuple[str, int], observer: DriftObserver) -> None:
+        """Drift of one version; an error in it hides no other's metrics."""
+        name, version = key
+        self._metrics.forget_drift(name, str(version))
+        try:
+            self._metrics.set_drift(name, str(version), observer.metrics())
+        except Exception:
+            _log.exception("drift of %s version %s is no longer watched", name, version)
+            self._observers[key] = None
 
 
 def _key(prediction: Prediction) -> tuple[str, int | None]:
