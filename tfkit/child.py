@@ -15,6 +15,7 @@ from typing import Any
 from tfkit import errors
 from tfkit.cluster import VARIABLE
 from tfkit.errors import ConversionError
+from tfkit.reasons import signal_text
 
 MAIN = Path(__file__).parent / "children" / "__main__.py"
 _TAIL_LINES = 30
@@ -128,12 +129,8 @@ def _result(folder: Path, status: int, what: str) -> Any:
 def _death(status: int) -> str:
     if status >= 0:
         return f"ended with exit status {status} and no result"
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = "unknown"
-    hint = ", as when memory runs out; free some" if name == "SIGKILL" else ""
-    return f"crashed with signal {-status} ({name}){hint}"
+    hint = ", as when memory runs out; free some" if -status == signal.SIGKILL else ""
+    return f"crashed with signal {signal_text(-status)}{hint}"
 
 
 def _failure(text: str, folder: Path) -> ConversionError:

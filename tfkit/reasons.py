@@ -1,8 +1,9 @@
-"""What an error of Keras or TensorFlow says, in one line."""
+"""What an error of Keras or TensorFlow says, in one line, and which signal ended a process."""
 
 from __future__ import annotations
 
 import re
+import signal
 
 _BOLD = re.compile(r"\x1b\[\d*m")
 _GRAPH = "Graph execution error"
@@ -26,3 +27,17 @@ def reason(error: BaseException) -> str:
     if not told:
         return type(error).__name__
     return (told[-1] if str(error).startswith(_GRAPH) else told[0])[:300]
+
+
+def signal_text(number: int) -> str:
+    """A signal's number and name.
+
+    Example:
+        >>> signal_text(9)
+        '9 (SIGKILL)'
+    """
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        name = "unknown"
+    return f"{number} ({name})"

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,6 +11,7 @@ import tensorflow as tf
 
 from tfkit.errors import VerificationError
 from tfkit.formats.signature import Signature, Tensor
+from tfkit.pipeline.session import quiet_tensorflow
 from tfkit.reasons import reason
 
 _TAG = "serve"
@@ -38,7 +37,8 @@ class Served:
     def __init__(self, directory: Path) -> None:
         self._session = tf.compat.v1.Session(graph=tf.Graph())
         try:
-            with self._session.graph.as_default(), _without_advice():
+            # TensorFlow warns that this loader is old; it is the one that the server has.
+            with self._session.graph.as_default(), quiet_tensorflow():
                 content = tf.compat.v1.saved_model.load(self._session, [_TAG], str(directory))
         except Exception as error:
             self._session.close()
@@ -76,18 +76,6 @@ class Served:
         names = sorted(definition.outputs)
         found = self._session.run([definition.outputs[key].name for key in names], given)
         return dict(zip(names, found))
-
-
-@contextmanager
-def _without_advice() -> Iterator[None]:
-    """TensorFlow logs that this loader is old; it is the one that the server has."""
-    logger = tf.get_logger()
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def _signature(definition: Any) -> Signature:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import os
@@ -11,26 +10,20 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-import uvicorn
 
 from tfkit_serving.configuration.flags import FlagError, Flags
 from tfkit_serving.configuration.model_config import ModelConfig, model_configs, read_model_config
 from tfkit_serving.configuration.options import core_options, rest_options, rpc_options
 from tfkit_serving.protocol.errors import ServingError
 from tfkit_serving.rest.app import create_app
-from tfkit_serving.rest.http_protocol import bounded_protocol
+from tfkit_serving.rest.listener import RestListener
 from tfkit_serving.rpc.server import create_grpc_server
 from tfkit_serving.servables.core import ServerCore
 
 _LOG = logging.getLogger(__name__)
-_BACKLOG = 4096
-_KEEP_ALIVE_SECONDS = 75
-# How long clients that keep a connection have to send what they are about to send, and be told to close it.
-_GOODBYE_SECONDS = 1.0
 
 
 class Server:
@@ -54,7 +47,7 @@ class Server:
         self.rest_port: int | None = None
         self.grpc_port: int | None = None
         self.core = ServerCore(core_options(flags))
-        self._rest: _Rest | None = None
+        self._rest: RestListener | None = None
         self._grpc: Any = None
         self._config_polling: asyncio.Task[None] | None = None
 
@@ -149,58 +142,11 @@ class Server:
             self._grpc, self.grpc_port = create_grpc_server(self.core, address, rpc_options(self.flags))
             await self._grpc.start()
         if rest_socket is not None:
-            self._rest = _Rest(create_app(self.core, rest_options(self.flags)), rest_socket)
+            self._rest = RestListener(create_app(self.core, rest_options(self.flags)), rest_socket)
             await self._rest.start()
             self.rest_port = rest_socket.getsockname()[1]
         if self.flags.port_file:
             _write_whole(Path(self.flags.port_file), json.dumps({"rest": self.rest_port, "grpc": self.grpc_port}))
-
-
-class _Rest(uvicorn.Server):
-    """uvicorn inside somebody else's loop: it takes no signals, and stops when it is told."""
-
-    def __init__(self, app: Any, sock: socket.socket) -> None:
-        config = uvicorn.Config(
-            app,
-            http=bounded_protocol(),
-            ws="none",
-            lifespan="on",
-            proxy_headers=False,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            backlog=_BACKLOG,
-            # Longer than a balancer keeps its connections: one that is closed as a request comes loses it.
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-        )
-        super().__init__(config)
-        self._app, self._sock = app, sock
-        self._serving: asyncio.Task[None] | None = None
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leaves the signals to whoever runs the server."""
-        yield
-
-    async def start(self) -> None:
-        """Listens."""
-        self._serving = asyncio.create_task(self.serve(sockets=[self._sock]))
-        while not self.started:
-            if self._serving.done():
-                await self._serving
-                raise FlagError("REST could not listen")
-            await asyncio.sleep(0.01)
-
-    async def stop(self, drain_seconds: float) -> None:
-        """Closes the listening socket, tells clients to close their connections, and waits for what is in flight."""
-        self._app.draining = True
-        for each in getattr(self, "servers", []):
-            each.close()
-        await asyncio.sleep(min(_GOODBYE_SECONDS, drain_seconds))
-        self.config.timeout_graceful_shutdown = max(1, round(drain_seconds))
-        self.should_exit = True
-        if self._serving is not None:
-            await self._serving
 
 
 def main(flags: Flags, say: Callable[[str], None] = print) -> int:

@@ -18,6 +18,7 @@ from pathlib import Path
 from tfkit.cluster import VARIABLE, Cluster, cluster_here, require_free
 from tfkit.errors import ParameterError, RecipeError
 from tfkit.progress import say
+from tfkit.reasons import signal_text
 
 _HOST = "127.0.0.1"
 _LOCAL = {_HOST, "localhost"}
@@ -196,7 +197,7 @@ class _Worker:
         status = self.status or 0
         if status > 0:
             return f"ended with exit status {status}"
-        return f"was ended by signal {-status} ({signal.Signals(-status).name})"
+        return f"was ended by signal {signal_text(-status)}"
 
     def send(self, number: signal.Signals) -> None:
         """Sends a signal to the process and to all that it started, which may outlive it."""

@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -94,8 +95,6 @@ def _in_words(purpose: Any, outputs: Mapping[str, Any]) -> list[dict[str, Any]]:
 @contextlib.contextmanager
 def _served(directory: Path) -> Iterator[str]:
     """A server and a gateway on free ports of this machine; gives the gateway's URL."""
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         ports, log = Path(folder, "ports.json"), Path(folder, "gateway.log")
         free = ["--host=127.0.0.1", "--port=0", "--rest_api_port=0", f"--port_file={ports}"]

@@ -37,7 +37,7 @@ def share_gpus() -> int:
 
 @contextlib.contextmanager
 def quiet_tensorflow() -> Iterator[None]:
-    """Keeps TensorFlow's warnings about retracing, which many models in one process bring, off the screen."""
+    """Keeps TensorFlow's warnings, as those about retracing that many models in one process bring, off the screen."""
     import tensorflow as tf
 
     logger = tf.get_logger()

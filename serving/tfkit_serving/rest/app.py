@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import random
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Coroutine
 from dataclasses import replace
 from itertools import count
 from time import perf_counter, time
@@ -23,7 +23,6 @@ from tfkit_serving.rest.request_log import RequestLog
 from tfkit_serving.rest.routes import BadVersion, Call, is_api, is_target, parse_route
 
 Scope: TypeAlias = "dict[str, Any]"
-ASGIApplication: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
 _METHODS = frozenset(("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"))
 _PREFLIGHT = b"text/html; charset=ISO-8859-1"
@@ -40,7 +39,7 @@ _DEFAULTS = RestOptions()
 _logger = logging.getLogger("tfkit_serving.rest")
 
 
-def create_app(core: Any, options: RestOptions = _DEFAULTS) -> ASGIApplication:
+def create_app(core: Any, options: RestOptions = _DEFAULTS) -> RestApp:
     """The REST server over a core of servables.
 
     Args:

@@ -15,6 +15,7 @@ from tfkit_serving.monitoring.metrics import METRICS
 from tfkit_serving.protocol.errors import ServingError
 from tfkit_serving.servables import status
 from tfkit_serving.servables.aspired import Found, aspired_versions, look
+from tfkit_serving.servables.configured import check_labels, check_versions, no_versions
 from tfkit_serving.servables.files import in_file_thread
 from tfkit_serving.servables.folders import models_in
 from tfkit_serving.servables.metrics import collect
@@ -188,9 +189,10 @@ class ServerCore:
 
     async def _serve(self, configs: Sequence[ModelConfig], strict: bool) -> None:
         found = await look(configs)
-        self._check_labels(configs, found)
+        if not self._options.labels_of_unavailable:
+            check_labels(configs, found)
         if strict:
-            _check_versions(configs, found)
+            check_versions(configs, found)
         self._directory = None
         by_name = {each.name: each for each in configs}
         self._apply(by_name, found)
@@ -216,12 +218,9 @@ class ServerCore:
                 self._labels.pop(name, None)
 
     def _model(self, name: str) -> ModelVersions:
+        options = self._options
         return ModelVersions(
-            name,
-            self._load,
-            self._slots,
-            retries=self._options.retries,
-            retry_seconds=self._options.retry_seconds,
+            name, self._load, self._slots, retries=options.retries, retry_seconds=options.retry_seconds
         )
 
     async def _load(self, name: str, version: int, path: Path) -> Servable:
@@ -270,7 +269,7 @@ class ServerCore:
             if found[each.name]:
                 self._complaints.pop(each.name, None)
             else:
-                self._complain(each.name, f"No versions of servable {each.name} found under base path {each.base_path}")
+                self._complain(each.name, no_versions(each))
         return found
 
     def _complain(self, about: str, text: str) -> None:
@@ -278,14 +277,6 @@ class ServerCore:
         if self._complaints.get(about) != text:
             self._complaints[about] = text
             _LOG.warning("%s", text)
-
-    def _check_labels(self, configs: Sequence[ModelConfig], found: Found) -> None:
-        if self._options.labels_of_unavailable:
-            return
-        for config in configs:
-            for label, version in config.labels.items():
-                if version not in found[config.name]:
-                    raise _label_without_version(config.name, label, version, sorted(found[config.name]))
 
     def _label(self, configs: Sequence[ModelConfig]) -> None:
         for config in configs:
@@ -305,22 +296,3 @@ class ServerCore:
             for each in self._models[config.name].statuses():
                 if each.state == status.END and each.code != "OK":
                     raise ServingError(each.code, f"the model {config.name} version {each.version}: {each.message}")
-
-
-def _label_without_version(name: str, label: str, version: int, aspired: Sequence[int]) -> ServingError:
-    return ServingError(
-        "FAILED_PRECONDITION",
-        f"the label {label!r} of the model {name!r} names the version {version}, which is not among the versions to "
-        f"serve ({', '.join(map(str, aspired)) or 'none'}): add it to base_path and to model_version_policy, or pass "
-        "--allow_version_labels_for_unavailable_models",
-    )
-
-
-def _check_versions(configs: Sequence[ModelConfig], found: Found) -> None:
-    """Refuses a model without a version to serve: its old ones would go, and nothing come in their place."""
-    for each in configs:
-        if not found.get(each.name):
-            raise ServingError(
-                "FAILED_PRECONDITION",
-                f"No versions of servable {each.name} found under base path {each.base_path}; nothing was changed",
-            )

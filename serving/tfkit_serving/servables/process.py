@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tfkit.reasons import signal_text
 from tfkit_serving.protocol.errors import ServingError
 from tfkit_serving.servables.channel import Channel, ChannelClosed
 from tfkit_serving.servables.nursery import Nursery
@@ -170,9 +171,5 @@ def _words(status: int | None) -> str:
         return "is gone"
     if status >= 0:
         return f"ended with exit status {status}"
-    try:
-        name = signal.Signals(-status).name
-    except ValueError:
-        name = "unknown"
-    hint = ", as when memory runs out" if name == "SIGKILL" else ""
-    return f"was killed by signal {-status} ({name}){hint}"
+    hint = ", as when memory runs out" if -status == signal.SIGKILL else ""
+    return f"was killed by signal {signal_text(-status)}{hint}"
