@@ -1,11 +1,17 @@
 """`tfkit deploy`, as a user calls it."""
 
 import json
+import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from tfkit.pipeline.versions import alone_in
+
+RECORDED = Path(__file__).parents[1] / "serving" / "recorded" / "models"
 CONFIG = """\
 model_config_list {
   config {
@@ -106,3 +112,18 @@ def test_promote_and_rollback_with_the_command_for_a_cluster(config, monkeypatch
     done = CliRunner().invoke(deploy, ["rollback", str(config), "--json"])
     assert json.loads(done.output) == {"model": "m", "label": "stable", "version": 1, "before": 2}
     assert config.read_text() == before
+
+
+def test_two_at_once_lose_no_move(config):
+    shutil.rmtree(config.parent / "m" / "1")
+    shutil.copytree(RECORDED / "hp2" / "00000123", config.parent / "m" / "1")
+    text = config.read_text().replace('"stable" value: 1 }', '"stable" value: 2 }  # before: 1')
+    config.write_text(text)
+    with alone_in(config.parent):
+        second = subprocess.Popen([sys.executable, "-m", "tfkit", "deploy", "rollback", str(config)])
+        with pytest.raises(subprocess.TimeoutExpired):
+            second.wait(3)
+        config.write_text(text.replace('"canary" value: 2', '"canary" value: 1'))
+    assert second.wait(60) == 0
+    labels = re.findall(r'key: "(\w+)" value: (\d)', config.read_text())
+    assert labels == [("stable", "1"), ("canary", "1")]

@@ -128,13 +128,16 @@ def _status(config: str, server: str | None, paths: tuple[str, ...]) -> dict[str
 
 
 def _move(config: str, options: dict[str, Any], make: Callable[[Any, Any, Any], Any]) -> None:
+    from tfkit.pipeline.versions import alone_in
     from tfkit_serving.deployment import moves
     from tfkit_serving.deployment.apply import apply, kubectl
     from tfkit_serving.deployment.models_file import ModelsFile
 
     def work() -> Any:
-        move = make(moves, ModelsFile.read(Path(config)), _disk(options["paths"]))
-        apply(move, options["server"])
+        # Another deploy reads the file only once this one has written it.
+        with alone_in(Path(config).resolve().parent):
+            move = make(moves, ModelsFile.read(Path(config)), _disk(options["paths"]))
+            apply(move, options["server"])
         return move
 
     move = _working(work)

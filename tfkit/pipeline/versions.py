@@ -73,7 +73,7 @@ def move_in(folder: Path, directory: Path, version: int | None) -> int:
     """
     for path in (*folder.rglob("*"), folder):
         _sync(path)
-    with _lock(directory):
+    with alone_in(directory):
         number = free_version(directory, version)
         folder.rename(directory / str(number))
     _sync(directory)
@@ -84,7 +84,7 @@ def move_in(folder: Path, directory: Path, version: int | None) -> int:
 def _locked_folder(directory: Path) -> Iterator[Path]:
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        with _lock(directory):  # so that no other export takes the new folder for a leftover
+        with alone_in(directory):  # so that no other export takes the new folder for a leftover
             _remove_leftovers(directory)
             outer = Path(tempfile.mkdtemp(prefix=_ASIDE, dir=directory))
             lock = _acquire(outer)
@@ -101,12 +101,13 @@ def _locked_folder(directory: Path) -> Iterator[Path]:
 
 def _remove_leftovers(directory: Path) -> None:
     for path in directory.glob(f"{_ASIDE}*"):
-        with contextlib.suppress(OSError), _lock(path, fcntl.LOCK_NB):  # an export at work holds it
+        with contextlib.suppress(OSError), alone_in(path, fcntl.LOCK_NB):  # an export at work holds it
             shutil.rmtree(path)
 
 
 @contextlib.contextmanager
-def _lock(path: Path, flags: int = 0) -> Iterator[None]:
+def alone_in(path: Path, flags: int = 0) -> Iterator[None]:
+    """Waits until no other process is at work in a folder, and keeps others out; the lock dies with its process."""
     lock = _acquire(path, flags)
     try:
         yield

@@ -4,59 +4,43 @@ from __future__ import annotations
 
 from typing import Any
 
-import grpc
+from tfkit_serving.client.sync_client import Client
+from tfkit_serving.deployment.models_file import DeploymentError
+from tfkit_serving.protocol.errors import ServingError
 
-from tfkit_serving.protocol.errors import ServingError, code_name
-from tfkit_serving.protocol.messages import (
-    GetModelStatusRequest,
-    GetModelStatusResponse,
-    ReloadConfigRequest,
-    ReloadConfigResponse,
-)
-
-_SERVICE = "/tensorflow.serving.ModelService"
+# A reload loads and warms up what is new before it is answered.
 _SECONDS = 60.0
-_STATE = GetModelStatusResponse.DESCRIPTOR.file.message_types_by_name["ModelVersionStatus"].enum_types_by_name["State"]
 
 
 def statuses(server: str, model: str) -> dict[int, tuple[str, str]]:
     """States and error texts of a model's versions, by number; none where the server does not know the model.
 
     Raises:
+        DeploymentError: The server's address is none.
         ServingError: The server did not answer.
     """
-    request = GetModelStatusRequest()
-    request.model_spec.name = model
-    try:
-        answer = GetModelStatusResponse.FromString(_call(server, "GetModelStatus", request))
-    except ServingError as error:
-        if error.code == "NOT_FOUND":
-            return {}
-        raise
-    return {
-        each.version: (_STATE.values_by_number[each.state].name, each.status.error_message)
-        for each in answer.model_version_status
-    }
+    with _client(server) as client:
+        try:
+            return {each.version: (each.state, each.message) for each in client.status(model)}
+        except ServingError as error:
+            if error.code == "NOT_FOUND":
+                return {}
+            raise
 
 
 def reload(server: str, config: Any) -> None:
     """Makes a server follow a ModelServerConfig.
 
     Raises:
+        DeploymentError: The server's address is none.
         ServingError: It did not answer, or refused.
     """
-    request = ReloadConfigRequest()
-    request.config.CopyFrom(config)
-    answer = ReloadConfigResponse.FromString(_call(server, "HandleReloadConfigRequest", request))
-    if answer.status.error_code:
-        raise ServingError(code_name(answer.status.error_code), answer.status.error_message)
+    with _client(server) as client:
+        client.reload(config)
 
 
-def _call(server: str, method: str, request: Any) -> bytes:
-    address = server.removeprefix("grpc://")
-    with grpc.insecure_channel(address) as channel:
-        call = channel.unary_unary(f"{_SERVICE}/{method}")
-        try:
-            return bytes(call(request.SerializeToString(), timeout=_SECONDS))
-        except grpc.RpcError as error:
-            raise ServingError(error.code().name, error.details() or f"no answer from {address}") from error
+def _client(server: str) -> Client:
+    try:
+        return Client(server, transport="grpc", timeout=_SECONDS, retries=0)
+    except ValueError as error:
+        raise DeploymentError(f"--server {server!r}: {error}") from None
