@@ -94,7 +94,7 @@ def test_a_savedmodel_of_another_program(version, capsys):
     (version / "tfkit.json").unlink()
     assert run("export", "verify", version) == 0
     told = capsys.readouterr().out.splitlines()
-    assert told[0] == f"{version} runs"
+    assert told[0] == f"{version} loads"
     assert told[1].startswith("warning: there is no tfkit.json, so whether its files are those that were exported")
     assert len(told) == 2
 

@@ -76,7 +76,7 @@ def _verify(directory: str, as_json: bool) -> None:
     if as_json:
         echo_json(found.as_dict())
         return
-    click.echo(f"{directory} is complete, unchanged and runs" if found.files else f"{directory} runs")
+    click.echo(f"{directory} is complete, unchanged and runs" if found.files else f"{directory} loads")
     for told in found.advice:
         click.echo(f"warning: {told}")
 

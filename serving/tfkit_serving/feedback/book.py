@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
+
+import numpy as np
 
 from tfkit_serving.feedback.memory import Prediction, PredictionMemory
 from tfkit_serving.feedback.quality import Quality, RollingQuality
+
+# What a model answers is float32 or less; one label beyond would drown the errors of all others in the window.
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 class UnknownPrediction(LookupError):
@@ -84,8 +88,12 @@ class FeedbackBook:
 def _check(prediction: Prediction, labels: Sequence[str | float]) -> None:
     if len(labels) != len(prediction.answers):
         raise ValueError(f"the request had {len(prediction.answers)} rows and takes as many labels; got {len(labels)}")
-    wanted = str if isinstance(prediction.answers[0], str) else (int, float)
+    is_class = isinstance(prediction.answers[0], str)
     for label in labels:
-        if isinstance(label, bool) or not isinstance(label, wanted) or label in (math.inf, -math.inf) or label != label:
-            kind = "a class, a string" if wanted is str else "a finite number"
+        if not (isinstance(label, str) if is_class else _is_number(label)):
+            kind = "a class, a string" if is_class else "a number that float32 holds"
             raise ValueError(f"a label of {prediction.model!r} is {kind}; got {label!r}")
+
+
+def _is_number(label: object) -> bool:
+    return isinstance(label, (int, float)) and not isinstance(label, bool) and abs(label) <= _LARGEST

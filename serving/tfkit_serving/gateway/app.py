@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from tfkit_serving.gateway.catalog import Catalog
 from tfkit_serving.gateway.envelope import NOTES, Application, Envelope, Notes
-from tfkit_serving.gateway.feedback_route import add_feedback_route
+from tfkit_serving.gateway.feedback_route import FEEDBACK_FIELDS, add_feedback_route
 from tfkit_serving.gateway.logs import RequestLog
 from tfkit_serving.gateway.metrics import GatewayMetrics
 from tfkit_serving.gateway.options import GatewayOptions
@@ -105,7 +105,7 @@ def _add_own_routes(api: FastAPI, service: Service, metrics: GatewayMetrics) -> 
         versions, missing = {}, {}
         for name in service.catalog.tasks:
             try:
-                versions[name] = await service.upstream.version(name)
+                versions[name] = await service.version(name)
             except Problem as problem:
                 missing[name] = problem.detail
         if missing:
@@ -130,8 +130,9 @@ def _add_handlers(api: FastAPI, catalog: Catalog) -> None:
 
     async def on_invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        task = catalog.tasks.get(request.url.path.strip("/").split("/", 1)[0])
-        errors = field_errors(task, error.errors()) if task else []
+        name, _, rest = request.url.path.strip("/").partition("/")
+        task = catalog.tasks.get(name)
+        errors = field_errors(task, error.errors(), FEEDBACK_FIELDS if rest else ()) if task else []
         detail = "; ".join(f"{each['field']}: {each['detail']}" for each in errors[:3])
         return tell(request, Problem(422, detail or "the request is not valid", errors=errors[:20]))
 

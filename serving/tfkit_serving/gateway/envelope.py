@@ -95,6 +95,8 @@ class Envelope:
         try:
             if task in self._tasks:
                 self._check_key(task, headers, notes)
+                if scope["method"] == "POST":
+                    self._check_form(headers)
             if self._busy >= self._options.max_concurrent:
                 raise self._refuse("busy", 503, "the gateway answers as many requests as it may: try again", 1.0)
         except Problem as problem:
@@ -125,6 +127,15 @@ class Envelope:
         wait = self._rates.wait(key.name, key.rate) if key.rate else 0.0
         if wait:
             raise self._refuse("rate", 429, f"the key {key.name!r} may send {key.rate:g} requests a second", wait)
+
+    def _check_form(self, headers: dict[bytes, bytes]) -> None:
+        encoding = headers.get(b"content-encoding", b"identity").lower()
+        if encoding != b"identity":
+            raise self._refuse("encoding", 415, f"a body in {_shown(encoding)} is not taken: send it as it is")
+        kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+        if kind != b"application/json" and not kind.endswith(b"+json"):
+            got = f"; got {_shown(kind)}" if kind else ""
+            raise self._refuse("content type", 415, f"a request takes the header Content-Type: application/json{got}")
 
     def _refuse(self, reason: str, status: int, detail: str, retry_after: float | None = None) -> Problem:
         self._metrics.refused.add((reason,))
@@ -181,6 +192,10 @@ class Envelope:
             )
         )  # fmt: skip
         self._metrics.log_lost.set((), self._log.lost)
+
+
+def _shown(header: bytes) -> str:
+    return header[:60].decode("ascii", "replace")
 
 
 def _first(path: str) -> str:

@@ -26,6 +26,9 @@ class Feedback(BaseModel):
     ]
 
 
+FEEDBACK_FIELDS = tuple(Feedback.model_fields)
+
+
 class Feedbacked(BaseModel):
     """The quality of the version that had answered, over the rows labelled last."""
 

@@ -92,17 +92,19 @@ def answer_type(task: Task) -> Any:
     return one | create_model(f"{task.name}_answers", rows=(list[one], ...))
 
 
-def field_errors(task: Task, errors: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+def field_errors(task: Task, errors: Sequence[Mapping[str, Any]], fields: Sequence[str] = ()) -> list[dict[str, str]]:
     """What was wrong with each field, in words.
 
     Args:
         task: The task that was called.
         errors: What pydantic found.
+        fields: Names of what the route takes; empty for the task's inputs.
 
     Returns:
         Per error "field", such as "rows[3].text", and "detail".
     """
-    return [{"field": _path(error["loc"]), "detail": _words(task, error)} for error in errors]
+    names = fields or [tensor.name for tensor in task.signature.inputs]
+    return [{"field": _path(error["loc"]), "detail": _words(task, error, names)} for error in errors]
 
 
 def _tensor_type(tensor: Tensor, scale: float | None) -> Any:
@@ -129,17 +131,17 @@ def _path(location: Sequence[str | int]) -> str:
     return text.removeprefix(".") or "body"
 
 
-def _words(task: Task, error: Mapping[str, Any]) -> str:
+def _words(task: Task, error: Mapping[str, Any], fields: Sequence[str]) -> str:
     kind, name = error["type"], error["loc"][-1] if error["loc"] else ""
     tensors = {tensor.name: tensor for tensor in task.signature.inputs}
     if kind == "missing":
         return f"is missing; expected {expected(tensors[name])}" if name in tensors else "is missing"
     if kind == "extra_forbidden":
-        return f"is no field of {task.name!r}; there {'is' if len(tensors) == 1 else 'are'} {', '.join(tensors)}"
+        return f"is no field of {task.name!r}; there {'is' if len(fields) == 1 else 'are'} {', '.join(fields)}"
     if kind == "json_invalid":
         return f"is no JSON: {error.get('ctx', {}).get('error', '')}"
     if kind in ("model_attributes_type", "model_type", "dict_type"):
-        return f"expected an object with {', '.join(tensors)}"
+        return f"expected an object with {', '.join(fields)}"
     if name == "rows":
         return f"expected a list of rows; {_ROWS.get(kind, 'got something else').format(**error.get('ctx', {}))}"
     return str(error["msg"]).removeprefix("Value error, ")

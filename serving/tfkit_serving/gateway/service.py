@@ -97,6 +97,22 @@ class Service:
         self._shadow(task, inputs, label, answers)
         return Answered(answers, version, label)
 
+    async def version(self, name: str) -> int:
+        """The version that answers a task's requests: by its split, that of the heaviest label which the server has.
+
+        Raises:
+            Problem: None does, or the server is not there.
+        """
+        split = self._options.split(name)
+        if split is None:
+            return await self.upstream.version(name)
+        for _, label in sorted(zip(split.weights, split.labels), key=lambda pair: -pair[0]):
+            try:
+                return await self.upstream.version(name, label)
+            except UnknownLabel:
+                continue
+        raise _without_label(name, split)
+
     async def _ask(
         self, task: Task, inputs: Mapping[str, np.ndarray], call: Call
     ) -> tuple[dict[str, np.ndarray], int, str | None]:
@@ -110,9 +126,7 @@ class Service:
             except UnknownLabel:
                 continue  # taken back, or not yet given: the split's other labels take its share
             return outputs, version, label
-        raise Problem(
-            503, f"the model server has none of the labels {', '.join(split.labels)} of {task.name!r}", retry_after=1.0
-        )
+        raise _without_label(task.name, split)
 
     def _shadow(
         self, task: Task, inputs: Mapping[str, np.ndarray], label: str | None, answers: Sequence[Mapping[str, Any]]
@@ -126,6 +140,11 @@ class Service:
             return _answers(self.catalog.of_version(task, version), outputs, len(answers), False)
 
         self.shadow.send(task.name, shadow, answers, ask)
+
+
+def _without_label(name: str, split: Split) -> Problem:
+    labels = ", ".join(split.labels)
+    return Problem(503, f"the model server has none of the labels {labels} of {name!r}", retry_after=1.0)
 
 
 def _in_turn(split: Split, sticky: str | None) -> list[str]:

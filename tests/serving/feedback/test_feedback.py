@@ -80,9 +80,10 @@ def test_a_label_counts_once_and_by_version():
     [
         (("cat",), ["cat", "cat"], "had 1 rows and takes as many labels; got 2"),
         (("cat",), [1], "a class, a string; got 1"),
-        ((1.0,), ["cat"], "a finite number; got 'cat'"),
-        ((1.0,), [True], "a finite number; got True"),
-        ((1.0,), [float("nan")], "a finite number; got nan"),
+        ((1.0,), ["cat"], "a number that float32 holds; got 'cat'"),
+        ((1.0,), [True], "a number that float32 holds; got True"),
+        ((1.0,), [1e308], "a number that float32 holds; got 1e.308"),
+        ((1.0,), [float("nan")], "a number that float32 holds; got nan"),
     ],
 )
 def test_wrong_labels_are_refused_and_the_prediction_stays(answers, labels, words):

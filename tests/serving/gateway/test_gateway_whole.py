@@ -66,7 +66,7 @@ def test_a_raw_sentence_is_answered_through_the_gateway(recorded_models, recorde
         running(recorded_models, server, *arguments) as gateway,
         httpx.Client(base_url=gateway.url, timeout=30) as client,
     ):
-        assert client.get("/readyz").json()["versions"] == {"hp2": 124, "text": 1}
+        assert client.get("/readyz").json()["versions"] == {"hp2": 123, "text": 1}  # the split's stable
         reply = client.post("/text?scores=true", json={"text": "hello world"})
         # The real server's own reply to this sentence is 0.495827258.
         assert reply.status_code == 200, reply.text
