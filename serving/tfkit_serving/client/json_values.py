@@ -26,10 +26,10 @@ def write_json(value: Any) -> bytes:
     Example:
         >>> write_json({"x": np.array([[0.5, np.nan]]), "s": [b"a", b"\\xff"]})
         b'{"x": [[0.5, NaN]], "s": ["a", {"b64": "/w=="}]}'
-        >>> json.loads(write_json({"x": np.array([0.5], "float32")}))
-        {'x': [0.5]}
+        >>> json.loads(write_json({"x": np.array([0.5, 3.4028235e38], "float32")}))
+        {'x': [0.5, 3.4028234663852886e+38]}
     """
-    if orjson is not None and _is_finite(value):
+    if orjson is not None and _is_orjsons(value):
         return orjson.dumps(value, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY)
     return json.dumps(value, default=_plain).encode()
 
@@ -81,13 +81,15 @@ def read_array(value: Any, info: TensorInfo | None) -> np.ndarray:
     return _with_rank(array, info.shape) if array.size == 0 else array
 
 
-def _is_finite(value: Any) -> bool:
+def _is_orjsons(value: Any) -> bool:
+    """Whether orjson writes a value as a server reads it: NaN and infinities become null."""
     if isinstance(value, np.ndarray):
-        return value.dtype.kind != "f" or bool(np.isfinite(value).all())
+        # The shortest digits of float32's largest number, 3.4028235e38, lie beyond it: servers refuse them.
+        return value.dtype.kind != "f" or bool((np.abs(value) < np.finfo(value.dtype).max).all())
     if isinstance(value, Mapping):
-        return all(map(_is_finite, value.values()))
+        return all(map(_is_orjsons, value.values()))
     if isinstance(value, list):
-        return all(map(_is_finite, value))
+        return all(map(_is_orjsons, value))
     return not isinstance(value, float) or value - value == 0
 
 

@@ -59,6 +59,13 @@ def test_arrays_come_back_as_they_went(transport, dtypes, clients):
         check()
 
 
+@pytest.mark.parametrize("name", ["float32", "float64"])
+def test_the_largest_numbers_come_back(client, name):
+    limits = np.finfo(name)
+    sent = np.array([limits.max, limits.min, limits.tiny, limits.smallest_subnormal], name)
+    assert_same(client.predict("dtypes", sent, signature=f"id_{name}"), sent)
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(arrays.arrays(object, SHAPES, elements=st.binary(max_size=6), fill=st.nothing()))
 def test_bytes_come_back_as_they_went(client, sent):
