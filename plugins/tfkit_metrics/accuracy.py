@@ -27,10 +27,7 @@ class Accuracy(Classification):
         self.total = self.counts("total", ())
 
     def add(self, batch: Batch) -> None:
-        right = tf.equal(batch.labels, batch.predictions)
-        if self.form.multi_label:
-            right = tf.reduce_all(right, axis=-1)
-        self.right.assign_add(batch.total(right) + batch.doubt)
+        self.right.assign_add(batch.right() + batch.doubt)
         self.total.assign_add(batch.total())
 
     def result(self) -> tf.Tensor:

@@ -76,18 +76,15 @@ def _of_two_classes(
 
 
 def _count_classes(batch: Batch, classes: int) -> Counts:
+    labels, predictions = batch.labels, batch.predictions
     # What is missed gets an id that is not counted.
-    hit = tf.where(tf.equal(batch.labels, batch.predictions), batch.labels, classes)
-    counted = [by_class(batch.given, hit, classes), *_both(batch, batch.given, classes)]
+    hit = tf.where(tf.equal(labels, predictions), labels, classes)
+    given = [by_class(batch.given, ids, classes) for ids in (hit, predictions, labels)]
     if batch.given is None:
-        return Counts(*counted, tf.add_n(counted[1:]))
+        return Counts(*given, given[1] + given[2])
+    # Rows of weight 0 are seen too, but for those that are masked.
     present = None if batch.present is None else tf.cast(batch.present, tf.float64)
-    return Counts(*counted, tf.add_n(_both(batch, present, classes)))
-
-
-def _both(batch: Batch, weights: tf.Tensor | None, classes: int) -> list[tf.Tensor]:
-    """Weights summed by predicted class, and by true class; None counts rows."""
-    return [by_class(weights, ids, classes) for ids in (batch.predictions, batch.labels)]
+    return Counts(*given, by_class(present, predictions, classes) + by_class(present, labels, classes))
 
 
 def _count_labels(batch: Batch, classes: int) -> Counts:

@@ -9,12 +9,12 @@ import numpy as np
 import tensorflow as tf
 
 from tfkit_metrics.base import by_class
-from tfkit_metrics.class_scores import Scored, probabilities
+from tfkit_metrics.class_scores import Probabilistic
 from tfkit_metrics.inputs import Batch, seen
 
 
 @keras.saving.register_keras_serializable(package="tfkit")
-class CalibrationError(Scored):
+class CalibrationError(Probabilistic):
     """How far confidence is from accuracy, in bins of confidence, weighed by their rows (Guo et al. 2017).
 
     Confidence is the probability of the top class; bins are of equal width, (0, 1/bins] and so on, and confidence 0
@@ -40,15 +40,14 @@ class CalibrationError(Scored):
         self.table = self.counts("table", (3, self.bins))
 
     def add(self, batch: Batch) -> None:
-        confidence, right, weights, doubts = self._decisions(batch)
+        confidence, right, weights = self._decisions(batch)
         edges = tf.constant(np.linspace(0, 1, self.bins + 1)[1:-1])
         bins = tf.searchsorted(edges, confidence, side="left")
         columns = (weights, weights * confidence, tf.where(right, weights, 0.0))
-        self.table.assign_add(tf.stack([by_class(column, bins, self.bins) for column in columns]) + doubts)
+        self.table.assign_add(tf.stack([by_class(column, bins, self.bins) for column in columns]) + batch.doubt)
 
-    def _decisions(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        chances, doubts = probabilities(batch, self.form)
-        chances = seen(chances, batch.present)
+    def _decisions(self, batch: Batch) -> tuple[tf.Tensor, ...]:
+        chances = seen(batch.predictions, batch.present)
         weights, labels = batch.weights, batch.labels
         if self.form.multi_label or chances.shape[-1] == 1:
             predicted = chances > 0.5
@@ -58,8 +57,7 @@ class CalibrationError(Scored):
         else:
             confidence = tf.reduce_max(chances, axis=-1)
             right = tf.equal(tf.argmax(chances, axis=-1, output_type=tf.int32), labels)
-        flat = (tf.reshape(each, (-1,)) for each in (tf.cast(confidence, tf.float64), right, weights))
-        return (*flat, doubts)
+        return tuple(tf.reshape(each, (-1,)) for each in (tf.cast(confidence, tf.float64), right, weights))
 
     def result(self) -> tf.Tensor:
         if self.classes is None:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from tfkit.errors import ParameterError
 from tfkit_metrics.averages import ratio
 from tfkit_metrics.base import Classification, by_class
+from tfkit_metrics.checks import plus
 from tfkit_metrics.inputs import Batch
 
 # The axes whose sum is divided by.
@@ -55,7 +56,7 @@ class ConfusionMatrix(Classification):
             cells = cells + 4 * tf.range(self.matrix.shape[0])
             weights = None if weights is None else tf.broadcast_to(weights[:, None], tf.shape(cells))
         counted = by_class(weights, cells, self.matrix.shape.num_elements())
-        self.matrix.assign_add(tf.reshape(counted, self.matrix.shape) + batch.doubt)
+        self.matrix.assign_add(plus(tf.reshape(counted, self.matrix.shape), batch.doubt))
 
     def result(self) -> tf.Tensor:
         if self.classes is None:

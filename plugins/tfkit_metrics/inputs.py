@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from tfkit.errors import DataError, ParameterError
-from tfkit_metrics.checks import doubt, not_a_number, out_of_range
+from tfkit_metrics.checks import doubt, not_a_number, on_host, out_of_range
 
 
 @dataclass(frozen=True)
@@ -46,30 +47,48 @@ class Batch:
     """A batch of m rows; the steps of a sequence and the pixels of an image are rows.
 
     Attributes:
-        labels: Class ids, int32 (m,); of a multi-label task bool (m, labels).
-        predictions: The same form as labels; or scores, (m, classes), or (m, 1) of class 1 of two.
+        true: Class ids (m,), in the integer dtype given; of a multi-label task bool (m, labels).
+        predicted: The same form as true; or scores, (m, classes), or (m, 1) of class 1 of two.
         given: Float64 (m,): sample weights, 0 where masked; None where all are known to be 1.
         present: Bool (m,): False where masked; None where no row is.
         doubt: Float64 scalar to add to every count: 0, or NaN where the batch cannot be counted.
     """
 
-    labels: tf.Tensor
-    predictions: tf.Tensor
+    true: tf.Tensor
+    predicted: tf.Tensor
     given: tf.Tensor | None
     present: tf.Tensor | None
     doubt: tf.Tensor
 
     @property
+    def labels(self) -> tf.Tensor:
+        """What is true, its ids as int32."""
+        return tf.cast(self.true, tf.int32) if self.true.dtype.is_integer else self.true
+
+    @property
+    def predictions(self) -> tf.Tensor:
+        """What is predicted, its ids as int32."""
+        return tf.cast(self.predicted, tf.int32) if self.predicted.dtype.is_integer else self.predicted
+
+    @property
     def weights(self) -> tf.Tensor:
         """The weights, float64 (m,), 1 where none are given."""
-        return tf.ones(tf.shape(self.labels)[:1], tf.float64) if self.given is None else self.given
+        return tf.ones(tf.shape(self.true)[:1], tf.float64) if self.given is None else self.given
+
+    def right(self) -> tf.Tensor:
+        """The weight of the rows whose prediction is right, in every label of a multi-label task: float64 scalar."""
+        ids = self.true.dtype.is_integer and self.predicted.dtype.is_integer
+        if ids and self.given is None and on_host(self.true) and on_host(self.predicted):
+            return tf.constant(np.count_nonzero(np.equal(self.true, self.predicted)), tf.float64)
+        right = tf.equal(self.labels, self.predictions)
+        return self.total(tf.reduce_all(right, axis=-1) if right.shape.rank > 1 else right)
 
     def total(self, chosen: tf.Tensor | None = None) -> tf.Tensor:
         """The weight of all rows, or of those that are chosen, bool (m,): float64 scalar."""
         if self.given is not None:
             return tf.reduce_sum(self.given if chosen is None else tf.where(chosen, self.given, 0.0))
         # To count takes a third of what it does to sum up weights of 1.
-        rows = tf.shape(self.labels)[0] if chosen is None else tf.reduce_sum(tf.cast(chosen, tf.int32))
+        rows = tf.shape(self.true)[0] if chosen is None else tf.reduce_sum(tf.cast(chosen, tf.int32))
         return tf.cast(rows, tf.float64)
 
 
@@ -237,15 +256,14 @@ def _ids(values: tf.Tensor, classes: int, owner: str) -> tuple[tf.Tensor, tf.Ten
     wanted = f"{owner} must be whole numbers from 0 to {classes - 1} (num_classes={classes})"
     values = tf.cast(values, tf.int32) if values.dtype.is_bool else values
     if values.dtype.is_integer:
-        doubts = out_of_range(values, 0, min(classes - 1, values.dtype.max), wanted)
-        ids = tf.cast(values, tf.int32)
+        ids, doubts = values, out_of_range(values, 0, min(classes - 1, values.dtype.max), wanted)
     else:
         ids = tf.cast(values, tf.int32)
         # Casting back shows fractions, NaN and what int32 cannot hold.
         valid = (ids >= 0) & (ids < classes) & (tf.cast(ids, values.dtype) == values)
         doubts = doubt(valid, values, wanted)
     # A bad batch has raised by now, but in a graph, which may count it first.
-    return ids if tf.executing_eagerly() else tf.clip_by_value(ids, 0, classes - 1), doubts
+    return ids if tf.executing_eagerly() else tf.clip_by_value(tf.cast(ids, tf.int32), 0, classes - 1), doubts
 
 
 def floating(tensor: tf.Tensor) -> tf.Tensor:

@@ -118,11 +118,12 @@ class Ranked(Scored):
         """What orders the rows: logits of one column do it as their sigmoid does, those of a softmax do not."""
         scores = batch.predictions
         if self.form.from_logits and not self.form.multi_label and scores.shape[-1] > 1:
-            scores = probabilities(batch, self.form)[0]
+            scores = probabilities(scores, batch.present, self.form)[0]
         return scores[:, -1:] if self._binary(self.classes) else scores
 
     def _chances(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
-        chances, doubts = probabilities(batch, self.form)
+        chances, doubts = probabilities(batch.predictions, batch.present, self.form)
+        doubts = doubts + batch.doubt
         if not self._binary(self.classes):
             return chances, doubts
         chances = chances[:, -1:]

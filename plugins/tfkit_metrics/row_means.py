@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from tfkit_metrics.averages import ratio
-from tfkit_metrics.class_scores import Scored, probabilities
+from tfkit_metrics.class_scores import Probabilistic, Scored
 from tfkit_metrics.inputs import Batch, seen
 
 
@@ -19,14 +19,17 @@ class RowMean(Scored):
         self.sum = self.counts("sum", ())
         self.total = self.counts("total", ())
 
-    def values(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
-        """The value of each row, (m,), and a doubt, a scalar; see `tfkit_metrics.checks.doubt`."""
+    def values(self, batch: Batch) -> tf.Tensor:
+        """The value of each row, (m,)."""
         raise NotImplementedError
 
+    def summed(self, batch: Batch) -> tf.Tensor:
+        """The sum of the values by weight, a float64 scalar."""
+        values = seen(tf.cast(self.values(batch), tf.float64), batch.present)
+        return tf.reduce_sum(values if batch.given is None else values * batch.given)
+
     def add(self, batch: Batch) -> None:
-        values, doubts = self.values(batch)
-        values = seen(tf.cast(values, tf.float64), batch.present)
-        self.sum.assign_add(tf.reduce_sum(values if batch.given is None else values * batch.given) + doubts)
+        self.sum.assign_add(self.summed(batch) + batch.doubt)
         self.total.assign_add(batch.total())
 
     def result(self) -> tf.Tensor:
@@ -53,8 +56,8 @@ class TopKAccuracy(RowMean):
         super().__init__(**classification)
         self.k = k
 
-    def values(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
-        return tf.less(_higher(batch, self.form.cut), self.k), batch.doubt
+    def values(self, batch: Batch) -> tf.Tensor:
+        return tf.less(_higher(batch, self.form.cut), self.k)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "k": self.k}
@@ -73,7 +76,7 @@ def _higher(batch: Batch, cut: float) -> tf.Tensor:
 
 
 @keras.saving.register_keras_serializable(package="tfkit")
-class LogLoss(RowMean):
+class LogLoss(Probabilistic, RowMean):
     """Cross-entropy, in nats, of labels and probabilities; less is better.
 
     Probabilities are clipped to [eps, 1 - eps] as scikit-learn does, eps that of their dtype; those made of logits are
@@ -87,20 +90,21 @@ class LogLoss(RowMean):
 
     direction = "down"
 
-    def values(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
-        chances, doubts = probabilities(batch, self.form)
+    def values(self, batch: Batch) -> tf.Tensor:
+        chances = batch.predictions
         eps = chances.dtype.as_numpy_dtype(1) * _EPS[chances.dtype]
-        own = tf.clip_by_value(_of_the_label(chances, batch, self.form.multi_label), eps, 1 - eps)
+        own = tf.clip_by_value(_of_the_label(batch, self.form.multi_label), eps, 1 - eps)
         losses = -tf.math.log(tf.cast(own, tf.float64))
-        return tf.reduce_mean(losses, axis=-1) if self.form.multi_label else losses, doubts
+        return tf.reduce_mean(losses, axis=-1) if self.form.multi_label else losses
 
 
 # Machine epsilons, as numpy's finfo tells them.
 _EPS = {tf.float32: 2.0**-23, tf.float64: 2.0**-52}
 
 
-def _of_the_label(chances: tf.Tensor, batch: Batch, multi_label: bool) -> tf.Tensor:
+def _of_the_label(batch: Batch, multi_label: bool) -> tf.Tensor:
     """The probability of what is true: (m,), of a multi-label task (m, labels)."""
+    chances = batch.predictions
     if multi_label:
         return tf.where(batch.labels, chances, 1 - chances)
     if chances.shape[-1] == 1:
@@ -109,7 +113,7 @@ def _of_the_label(chances: tf.Tensor, batch: Batch, multi_label: bool) -> tf.Ten
 
 
 @keras.saving.register_keras_serializable(package="tfkit")
-class Brier(RowMean):
+class Brier(Probabilistic, RowMean):
     """Squared distance of probabilities from the truth, summed over the classes; halved where they are two.
 
     Equals scikit-learn's `brier_score_loss`: from 0 to 1 for two classes, to 2 for more; less is better. Soft labels
@@ -125,14 +129,25 @@ class Brier(RowMean):
 
     direction = "down"
 
-    def values(self, batch: Batch) -> tuple[tf.Tensor, tf.Tensor]:
-        chances, doubts = probabilities(batch, self.form)
+    def values(self, batch: Batch) -> tf.Tensor:
+        chances = batch.predictions
         if self.form.multi_label or chances.shape[-1] == 1:
-            missed = 1 - _of_the_label(chances, batch, self.form.multi_label)
+            missed = 1 - _of_the_label(batch, self.form.multi_label)
             squares = tf.square(missed)
-            return tf.reduce_mean(squares, axis=-1) if self.form.multi_label else squares, doubts
-        own = _of_the_label(chances, batch, multi_label=False)
+            return tf.reduce_mean(squares, axis=-1) if self.form.multi_label else squares
+        own = _of_the_label(batch, multi_label=False)
         # The sum over the other classes and (1 - own)², without a one-hot matrix.
         squares = tf.linalg.matvec(tf.square(chances), tf.ones(chances.shape[-1], chances.dtype))
         distance = squares - own * own + tf.square(1 - own)
-        return distance / 2 if chances.shape[-1] == 2 else distance, doubts
+        return distance / 2 if chances.shape[-1] == 2 else distance
+
+    def summed(self, batch: Batch) -> tf.Tensor:
+        whole = batch.given is None and not self.form.multi_label and batch.predictions.shape[-1] > 1
+        # XLA adds up one after the other, which loses digits of a long sum.
+        if not (whole and tf.executing_eagerly()):
+            return super().summed(batch)
+        own = tf.cast(_of_the_label(batch, multi_label=False), tf.float64)
+        # Half of the squares' sum in one pass that keeps nothing: a column of squares takes four times as long.
+        squares = 2 * tf.cast(tf.nn.l2_loss(batch.predictions), tf.float64)
+        distance = squares + tf.reduce_sum(1 - 2 * own)
+        return distance / 2 if batch.predictions.shape[-1] == 2 else distance
