@@ -34,13 +34,13 @@ def doubt(valid: tf.Tensor, values: tf.Tensor, wanted: str) -> tf.Tensor:
     return _nan_unless(all_valid)
 
 
-def out_of_range(values: tf.Tensor, low: float, high: float, wanted: str) -> tf.Tensor:
+def out_of_range(values: tf.Tensor, low: float, high: float, wanted: str) -> tf.Tensor | float:
     """As `doubt`, of values (m,) or (m, columns) below low ≤ 0 or above high; NaN is neither.
 
     One pass that keeps nothing, where `doubt` takes a column of bool: which row it is, is asked only of a bad batch.
     """
     if surely_within(values, high):
-        return tf.constant(0.0, tf.float64)
+        return 0.0
     lowest, highest = tf.reduce_min(values), tf.reduce_max(values)
     good = ~((lowest < low) | (highest > high))
     if not tf.executing_eagerly():
@@ -85,9 +85,9 @@ def not_a_number(scores: tf.Tensor, present: tf.Tensor | None) -> tf.Tensor:
     return _nan_unless(~tf.cond(tf.math.is_nan(tf.reduce_sum(scores)), found, lambda: tf.constant(False)))
 
 
-def plus(counts: tf.Tensor, doubts: tf.Tensor) -> tf.Tensor:
+def plus(counts: tf.Tensor, doubts: tf.Tensor | float) -> tf.Tensor:
     """Counts and a doubt, without the pass over a large table where the doubt is seen to be 0."""
-    return counts if tf.executing_eagerly() and doubts == 0 else counts + doubts
+    return counts if tf.executing_eagerly() and float(doubts) == 0 else counts + doubts
 
 
 def _nan_unless(good: tf.Tensor) -> tf.Tensor:

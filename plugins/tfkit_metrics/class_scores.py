@@ -29,7 +29,7 @@ class Probabilistic(Scored):
         return read(y_true, y_pred, sample_weight, self.form, take_probabilities)
 
 
-def take(y_pred: tf.Tensor, classes: int, present: tf.Tensor | None, form: Form) -> tuple[tf.Tensor, tf.Tensor]:
+def take(y_pred: tf.Tensor, classes: int, present: tf.Tensor | None, form: Form) -> tuple[tf.Tensor, tf.Tensor | float]:
     """Scores, floating (m, classes), or (m, 1) of class 1 of two; and their doubt, NaN where one is NaN.
 
     Raises:
@@ -41,12 +41,12 @@ def take(y_pred: tf.Tensor, classes: int, present: tf.Tensor | None, form: Form)
 
 def take_probabilities(
     y_pred: tf.Tensor, classes: int, present: tf.Tensor | None, form: Form
-) -> tuple[tf.Tensor, tf.Tensor]:
+) -> tuple[tf.Tensor, tf.Tensor | float]:
     """As `probabilities`, of predictions as `take` takes them."""
     return probabilities(_scores(y_pred, classes, form), present, form)
 
 
-def probabilities(scores: tf.Tensor, present: tf.Tensor | None, form: Form) -> tuple[tf.Tensor, tf.Tensor]:
+def probabilities(scores: tf.Tensor, present: tf.Tensor | None, form: Form) -> tuple[tf.Tensor, tf.Tensor | float]:
     """Probabilities of the scores' shape, and their doubt.
 
     Returns:
@@ -63,7 +63,7 @@ def probabilities(scores: tf.Tensor, present: tf.Tensor | None, form: Form) -> t
         scores = tf.cast(scores, tf.float32)
     wanted = f"metric {form.owner!r}: predictions must be from 0 to 1 (pass from_logits=True for logits)"
     if surely_within(scores, 1 + _SLACK):
-        return scores, tf.constant(0.0, tf.float64)
+        return scores, 0.0
     doubts = out_of_range(seen(scores, present), -_SLACK, 1 + _SLACK, wanted)
     return scores, doubts + not_a_number(scores, present)
 

@@ -41,7 +41,7 @@ class Comoments(Regression):
         mine = tf.reshape(tf.equal(tf.range(parts.shape[0]), replica), (-1, 1, 1))
         # Of a replica's own copy all other parts are zeros.
         before = Moments(*tf.unstack(tf.reduce_sum(parts, 0)))
-        now = tf.stack(merged(before, moments(*self.pair(batch), batch.weights)))
+        now = tf.stack(merged(before, moments(*self.pair(batch), batch.given)))
         self.parts.assign(tf.where(mine, now[None], tf.zeros_like(parts)))
 
     def result(self) -> tf.Tensor:

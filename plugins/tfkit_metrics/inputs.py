@@ -51,14 +51,14 @@ class Batch:
         predicted: The same form as true; or scores, (m, classes), or (m, 1) of class 1 of two.
         given: Float64 (m,): sample weights, 0 where masked; None where all are known to be 1.
         present: Bool (m,): False where masked; None where no row is.
-        doubt: Float64 scalar to add to every count: 0, or NaN where the batch cannot be counted.
+        doubt: A float64 scalar, or float, to add to every count: 0, or NaN where the batch cannot be counted.
     """
 
     true: tf.Tensor
     predicted: tf.Tensor
     given: tf.Tensor | None
     present: tf.Tensor | None
-    doubt: tf.Tensor
+    doubt: tf.Tensor | float
 
     @property
     def labels(self) -> tf.Tensor:
@@ -88,12 +88,12 @@ class Batch:
         if self.given is not None:
             return tf.reduce_sum(self.given if chosen is None else tf.where(chosen, self.given, 0.0))
         # To count takes a third of what it does to sum up weights of 1.
-        rows = tf.shape(self.true)[0] if chosen is None else tf.reduce_sum(tf.cast(chosen, tf.int32))
+        rows = row_count(self.true) if chosen is None else tf.reduce_sum(tf.cast(chosen, tf.int32))
         return tf.cast(rows, tf.float64)
 
 
 # Reads predictions: (y_pred, classes, present, form) -> (predictions, doubt).
-Take = Callable[[tf.Tensor, int, Any, Form], tuple[tf.Tensor, tf.Tensor]]
+Take = Callable[[tf.Tensor, int, Any, Form], tuple[tf.Tensor, tf.Tensor | float]]
 
 
 def read(y_true: Any, y_pred: Any, sample_weight: Any, form: Form, take: Take | None = None) -> tuple[Batch, int]:
@@ -143,6 +143,11 @@ def seen(values: tf.Tensor, present: tf.Tensor | None) -> tf.Tensor:
         return values
     chosen = present if values.shape.rank == 1 else present[:, None]
     return tf.where(chosen, values, tf.zeros_like(values))
+
+
+def row_count(rows: tf.Tensor) -> tf.Tensor | int:
+    """The number of rows, (m,) or (m, columns): an int where it is known."""
+    return tf.shape(rows)[0] if rows.shape[0] is None else rows.shape[0]
 
 
 def count_classes(y_pred: tf.Tensor, form: Form) -> int:
@@ -210,14 +215,16 @@ def _per_row(value: Any, y_pred: tf.Tensor, dtype: tf.DType, owner: str) -> tf.T
 
 def _label_columns(
     y_true: tf.Tensor, y_pred: tf.Tensor, classes: int, present: tf.Tensor | None, form: Form
-) -> tuple[tf.Tensor, tf.Tensor]:
+) -> tuple[tf.Tensor, tf.Tensor | float]:
     labels = seen(floating(tf.reshape(y_true, (-1, classes))), present)
     valid = tf.reduce_all((labels >= 0) & (labels <= 1), axis=-1)
     wanted = f"metric {form.owner!r}: with multi_label=True labels must be from 0 to 1"
     return labels > 0.5, doubt(valid, tf.reduce_max(labels, axis=-1), wanted)
 
 
-def _predictions(y_pred: tf.Tensor, classes: int, present: tf.Tensor | None, form: Form) -> tuple[tf.Tensor, tf.Tensor]:
+def _predictions(
+    y_pred: tf.Tensor, classes: int, present: tf.Tensor | None, form: Form
+) -> tuple[tf.Tensor, tf.Tensor | float]:
     if form.multi_label:
         scores = floating(tf.reshape(y_pred, (-1, classes)))
         return scores > form.cut, not_a_number(scores, present)
@@ -232,7 +239,7 @@ def _predictions(y_pred: tf.Tensor, classes: int, present: tf.Tensor | None, for
 
 def _labels(
     y_true: tf.Tensor, y_pred: tf.Tensor, classes: int, present: tf.Tensor | None, form: Form
-) -> tuple[tf.Tensor, tf.Tensor]:
+) -> tuple[tf.Tensor, tf.Tensor | float]:
     owner = f"metric {form.owner!r}"
     if y_true.shape.rank > row_axes(y_pred) and y_true.shape[-1] != 1:
         return _one_hot(seen(floating(tf.reshape(y_true, (-1, classes))), present), present, owner)
@@ -244,7 +251,7 @@ def _labels(
     return tf.cast(values > 0.5, tf.int32), doubt(valid, values, f"{owner}: labels must be from 0 to 1")
 
 
-def _one_hot(rows: tf.Tensor, present: tf.Tensor | None, owner: str) -> tuple[tf.Tensor, tf.Tensor]:
+def _one_hot(rows: tf.Tensor, present: tf.Tensor | None, owner: str) -> tuple[tf.Tensor, tf.Tensor | float]:
     total = tf.reduce_sum(rows, axis=-1)
     valid = (total > 0.5) & (total < 1.5)
     wanted = f"{owner}: one-hot labels must sum to 1 in each row (pass multi_label=True where several may hold)"
@@ -252,7 +259,7 @@ def _one_hot(rows: tf.Tensor, present: tf.Tensor | None, owner: str) -> tuple[tf
     return tf.argmax(rows, -1, output_type=tf.int32), doubts
 
 
-def _ids(values: tf.Tensor, classes: int, owner: str) -> tuple[tf.Tensor, tf.Tensor]:
+def _ids(values: tf.Tensor, classes: int, owner: str) -> tuple[tf.Tensor, tf.Tensor | float]:
     wanted = f"{owner} must be whole numbers from 0 to {classes - 1} (num_classes={classes})"
     values = tf.cast(values, tf.int32) if values.dtype.is_bool else values
     if values.dtype.is_integer:

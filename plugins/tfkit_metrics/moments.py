@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from tfkit_metrics.inputs import row_count
+
 
 class Moments(NamedTuple):
     """Of pairs (x, y), float64 (outputs,) each.
@@ -34,24 +36,52 @@ class Moments(NamedTuple):
     together: tf.Tensor
 
 
-def moments(x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor) -> Moments:
+def products(x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
+    """Products of two columns by weight, summed over the rows.
+
+    Args:
+        x: Float64 (m, outputs).
+        y: Float64 (m, outputs).
+        weights: Float64 (m, 1); None where all are 1.
+
+    Returns:
+        Float64 (outputs,).
+
+    Example:
+        >>> products(tf.constant([[1.0], [3.0]]), tf.constant([[2.0], [4.0]]), None).numpy().tolist()
+        [14.0]
+    """
+    y = y if weights is None else y * weights
+    if x.shape[-1] != 1:
+        return tf.reduce_sum(x * y, 0)
+    # Of one column it is a product of matrices, which keeps nothing.
+    return tf.matmul(x, y, transpose_a=True)[0]
+
+
+def total_weight(x: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
+    """The weight of the rows of x, (m, outputs); their number where weights are None."""
+    return tf.cast(row_count(x), x.dtype) if weights is None else tf.reduce_sum(weights)
+
+
+def moments(x: tf.Tensor, y: tf.Tensor, weights: tf.Tensor | None) -> Moments:
     """Moments of a batch.
 
     Args:
         x: Float64 (m, outputs).
         y: Float64 (m, outputs).
-        weights: Float64 (m, 1).
+        weights: Float64 (m, 1); None where all are 1.
 
     Example:
-        >>> found = moments(tf.constant([[1.0], [3.0]]), tf.constant([[0.0], [4.0]]), tf.ones((2, 1)))
+        >>> found = moments(tf.constant([[1.0], [3.0]]), tf.constant([[0.0], [4.0]]), None)
         >>> [float(each[0]) for each in found]
         [2.0, 2.0, 2.0, 2.0, 2.0, 8.0, 4.0]
     """
-    weight = tf.reduce_sum(weights)
-    mean_x, mean_y = (tf.math.divide_no_nan(tf.reduce_sum(each * weights, 0), weight) for each in (x, y))
+    weight = total_weight(x, weights)
+    rows = weight if weights is None else tf.math.count_nonzero(weights, dtype=weights.dtype)
+    sums = (tf.reduce_sum(each if weights is None else each * weights, 0) for each in (x, y))
+    mean_x, mean_y = (tf.math.divide_no_nan(each, weight) for each in sums)
     x, y = x - mean_x, y - mean_y
-    squares = (tf.reduce_sum(each * weights, 0) for each in (x * x, y * y, x * y))
-    rows = tf.math.count_nonzero(weights, dtype=weights.dtype)
+    squares = (products(one, other, weights) for one, other in ((x, x), (y, y), (x, y)))
     return Moments(*(each + tf.zeros_like(mean_x) for each in (rows, weight, mean_x, mean_y, *squares)))
 
 

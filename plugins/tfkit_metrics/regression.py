@@ -12,6 +12,7 @@ from tfkit.errors import DataError
 from tfkit_metrics.averages import ratio
 from tfkit_metrics.base import Streaming
 from tfkit_metrics.inputs import row_axes, row_weights, seen
+from tfkit_metrics.moments import products, total_weight
 
 
 @dataclass(frozen=True)
@@ -21,12 +22,17 @@ class Numbers:
     Attributes:
         actual: Float64 (m, outputs).
         predicted: Float64 (m, outputs).
-        weights: Float64 (m, 1): sample weights, 0 where masked.
+        given: Float64 (m, 1): sample weights, 0 where masked; None where all are known to be 1.
     """
 
     actual: tf.Tensor
     predicted: tf.Tensor
-    weights: tf.Tensor
+    given: tf.Tensor | None
+
+    @property
+    def weights(self) -> tf.Tensor:
+        """The weights, float64 (m, 1), 1 where none are given."""
+        return tf.ones((tf.shape(self.actual)[0], 1), tf.float64) if self.given is None else self.given
 
 
 def read_numbers(y_true: Any, y_pred: Any, sample_weight: Any, owner: str) -> Numbers:
@@ -45,10 +51,12 @@ def read_numbers(y_true: Any, y_pred: Any, sample_weight: Any, owner: str) -> Nu
     mask = getattr(y_pred, "_keras_mask", None)
     y_true, y_pred = tf.convert_to_tensor(y_true), tf.convert_to_tensor(y_pred)
     outputs = _outputs(y_true, y_pred, owner)
-    weights, present = row_weights(y_pred, mask, sample_weight, owner)
+    weights, present = None, None
+    if mask is not None or sample_weight is not None:
+        weights, present = row_weights(y_pred, mask, sample_weight, owner)
     columns = (tf.reshape(tf.cast(each, tf.float64), (-1, outputs)) for each in (y_true, y_pred))
     actual, predicted = (seen(each, present) for each in columns)
-    return Numbers(actual, predicted, weights[:, None])
+    return Numbers(actual, predicted, None if weights is None else weights[:, None])
 
 
 def _outputs(y_true: tf.Tensor, y_pred: tf.Tensor, owner: str) -> int:
@@ -99,7 +107,7 @@ class Regression(Streaming):
 
 
 class MeanError(Regression):
-    """The mean, by weight, of an error of each row; subclasses implement `errors`."""
+    """The mean, by weight, of an error of each row; subclasses implement `summed`."""
 
     direction = "down"
 
@@ -107,13 +115,21 @@ class MeanError(Regression):
         self.sum = self.counts("sum", (outputs,))
         self.total = self.counts("total", ())
 
-    def errors(self, distances: tf.Tensor) -> tf.Tensor:
-        """The error of labels minus predictions, float64 of their shape."""
+    def summed(self, distances: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
+        """The errors by weight, summed over the rows.
+
+        Args:
+            distances: Labels minus predictions, float64 (m, outputs).
+            weights: Float64 (m, 1); None where all are 1.
+
+        Returns:
+            Float64 (outputs,).
+        """
         raise NotImplementedError
 
     def add(self, batch: Numbers) -> None:
-        self.sum.assign_add(tf.reduce_sum(self.errors(batch.actual - batch.predicted) * batch.weights, axis=0))
-        self.total.assign_add(tf.reduce_sum(batch.weights))
+        self.sum.assign_add(self.summed(batch.actual - batch.predicted, batch.given))
+        self.total.assign_add(total_weight(batch.actual, batch.given))
 
     def means(self) -> tf.Tensor:
         """The mean error of each output, float64 (outputs,); 0 where no row was counted."""
@@ -134,8 +150,9 @@ class Mae(MeanError):
         0.25
     """
 
-    def errors(self, distances: tf.Tensor) -> tf.Tensor:
-        return tf.abs(distances)
+    def summed(self, distances: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
+        errors = tf.abs(distances)
+        return tf.reduce_sum(errors if weights is None else errors * weights, axis=0)
 
 
 @keras.saving.register_keras_serializable(package="tfkit")
@@ -147,8 +164,8 @@ class Mse(MeanError):
         0.125
     """
 
-    def errors(self, distances: tf.Tensor) -> tf.Tensor:
-        return tf.square(distances)
+    def summed(self, distances: tf.Tensor, weights: tf.Tensor | None) -> tf.Tensor:
+        return products(distances, distances, weights)
 
 
 @keras.saving.register_keras_serializable(package="tfkit")
