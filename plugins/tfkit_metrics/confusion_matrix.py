@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tfkit.errors import ParameterError
@@ -49,14 +50,21 @@ class ConfusionMatrix(Classification):
         self.matrix = self.counts("matrix", (classes, 2, 2) if self.form.multi_label else (classes, classes))
 
     def add(self, batch: Batch) -> None:
+        self.matrix.assign_add(plus(tf.reshape(self._counted(batch), self.matrix.shape), batch.doubt))
+
+    def _counted(self, batch: Batch) -> tf.Tensor:
+        """The weight of the rows of each cell, float64 (cells,)."""
+        columns, ids = self.matrix.shape[-1], batch.ids_on_host()
+        if ids is not None:
+            cells = np.multiply(ids[0], columns, dtype=np.int64)
+            np.add(cells, ids[1], out=cells, dtype=np.int64)
+            return tf.constant(np.bincount(cells, minlength=columns * columns).astype(np.float64))
         labels, predictions = tf.cast(batch.labels, tf.int32), tf.cast(batch.predictions, tf.int32)
-        columns = self.matrix.shape[-1]
         cells, weights = labels * columns + predictions, batch.given
         if self.form.multi_label:
             cells = cells + 4 * tf.range(self.matrix.shape[0])
             weights = None if weights is None else tf.broadcast_to(weights[:, None], tf.shape(cells))
-        counted = by_class(weights, cells, self.matrix.shape.num_elements())
-        self.matrix.assign_add(plus(tf.reshape(counted, self.matrix.shape), batch.doubt))
+        return by_class(weights, cells, self.matrix.shape.num_elements())
 
     def result(self) -> tf.Tensor:
         if self.classes is None:

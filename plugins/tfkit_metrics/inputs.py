@@ -75,11 +75,18 @@ class Batch:
         """The weights, float64 (m,), 1 where none are given."""
         return tf.ones(tf.shape(self.true)[:1], tf.float64) if self.given is None else self.given
 
+    def ids_on_host(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """True and predicted ids of rows without weights, where numpy can read them: it counts several times faster."""
+        ids = self.true.dtype.is_integer and self.predicted.dtype.is_integer
+        if not (ids and self.given is None and on_host(self.true) and on_host(self.predicted)):
+            return None
+        return np.asarray(self.true), np.asarray(self.predicted)
+
     def right(self) -> tf.Tensor:
         """The weight of the rows whose prediction is right, in every label of a multi-label task: float64 scalar."""
-        ids = self.true.dtype.is_integer and self.predicted.dtype.is_integer
-        if ids and self.given is None and on_host(self.true) and on_host(self.predicted):
-            return tf.constant(np.count_nonzero(np.equal(self.true, self.predicted)), tf.float64)
+        ids = self.ids_on_host()
+        if ids is not None:
+            return tf.constant(np.count_nonzero(np.equal(*ids)), tf.float64)
         right = tf.equal(self.labels, self.predictions)
         return self.total(tf.reduce_all(right, axis=-1) if right.shape.rank > 1 else right)
 

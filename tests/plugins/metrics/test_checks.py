@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from sklearn.metrics import confusion_matrix
 
 import tfkit
 from tfkit_metrics.checks import surely_within
@@ -50,3 +51,16 @@ def test_brier_is_the_same_eager_in_a_graph_and_with_weights_of_1(spread):
     metric = tfkit.create("metric", "brier", dtype="float64", num_classes=7)
     tf.function(metric.update_state)(ids, scores)
     np.testing.assert_allclose([eager, weighed, metric.result()], wanted, atol=1e-7)
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int64", "uint64"])
+def test_a_confusion_matrix_is_the_same_eager_in_a_graph_and_with_weights_of_1(dtype):
+    rng = np.random.default_rng(1)
+    ids, predicted = rng.integers(0, 50, (2, 400)).astype(dtype)
+    wanted = confusion_matrix(ids, predicted, labels=np.arange(50))
+    eager = tfkit.create("metric", "confusion-matrix", num_classes=50)(ids, predicted)
+    weighed = tfkit.create("metric", "confusion-matrix", num_classes=50)(ids, predicted, np.ones(400))
+    metric = tfkit.create("metric", "confusion-matrix", num_classes=50)
+    tf.function(metric.update_state)(ids, predicted)
+    for found in (eager, weighed, metric.result()):
+        np.testing.assert_array_equal(found, wanted)
