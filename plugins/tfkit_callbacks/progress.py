@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from tfkit.attach.attached import Attached
+from tfkit.attach.epochs import steps_of
 from tfkit.progress import say, task
 
 
@@ -30,7 +31,7 @@ class Progress(Attached):
 
     def install(self, model: keras.Model) -> None:
         steps, epochs = self.params.get("steps"), self.params.get("epochs", 1)
-        self._advance = self._shown.enter_context(task("fit", total=steps and steps * epochs))
+        self._advance = self._shown.enter_context(task("fit", total=steps and steps_of(steps, range(epochs))))
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._batches, self._begun = 0, time.perf_counter()

@@ -59,6 +59,22 @@ class EpochSteps:
         iterator._current_iterator = None
 
 
+def steps_of(steps: int | EpochSteps, epochs: range) -> int:
+    """Steps of some epochs of a fit.
+
+    Args:
+        steps: What callbacks find in `params["steps"]`.
+        epochs: The epochs, counted from 0.
+
+    Example:
+        >>> steps_of(EpochSteps([5, 3, 2], begin=lambda epoch: None), range(1, 3)), steps_of(4, range(1, 3))
+        (5, 8)
+    """
+    if isinstance(steps, EpochSteps):
+        return sum(steps.steps[epochs.start : epochs.stop])
+    return steps * len(epochs)
+
+
 def _epoch_of(frame: FrameType | None, iterator: Any) -> int:
     """The epoch of the `fit` that reads an iterator; before its first, where it looks at a batch, that."""
     while frame is not None:

@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from tfkit.attach.attached import Attached
+from tfkit.attach.epochs import steps_of
 from tfkit_compressors.kernels import zero_share
 from tfkit_compressors.pruning.chosen import chosen
 from tfkit_compressors.pruning.masks import Masks
@@ -67,9 +68,9 @@ class PruneCallback(Attached):
         seen = self._step.batches
         steps = self.params.get("steps") or (None if self._begun is None else seen - self._begun)
         if self._last is None:
-            self._plan(seen, None if steps is None else seen + steps * (self.params["epochs"] - epoch))
+            self._plan(seen, None if steps is None else seen + steps_of(steps, range(epoch, self.params["epochs"])))
         self._begun = seen
-        self._step.end_epoch_at(None if steps is None else seen + steps)
+        self._step.end_epoch_at(None if steps is None else seen + steps_of(steps, range(epoch, epoch + 1)))
         self._masks.update_if_due(self._step.updates(seen) + 1)
         self._masks.apply()
 

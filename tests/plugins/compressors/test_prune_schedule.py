@@ -23,11 +23,14 @@ class Watch(keras.callbacks.Callback):
         self.zeros.append(zeros(self.model)[0])
 
 
-def expected_zeros(batch, size, *, sparsity, initial=0.0, begin=0, end, frequency, power=3, forced=True, every=1):
+def expected_zeros(
+    batch, size, *, sparsity, initial=0.0, begin=0, end, frequency, power=3, forced=True, every=1, ends=None
+):
     """Zeros after a batch: those of the last step that was due, Zhu and Gupta's polynomial."""
     # Masks for a step are made after the update before it, those for an epoch's first step when that begins.
     done = batch // every
-    upcoming = done if batch % STEPS == 0 else done + 1
+    is_end = batch % STEPS == 0 if ends is None else batch in ends
+    upcoming = done if is_end else done + 1
     due = [s for s in range(begin, end + 1) if (s - begin) % frequency == 0 or (forced and s == end)]
     past = [step for step in due if 1 <= step <= upcoming]
     if not past:
@@ -71,6 +74,15 @@ def test_the_last_batch_has_its_update_whatever_the_frequency():
     model = mlp()
     fit(model, prune(frequency=1000, schedule="constant"))
     assert zeros(model) == [256, 80]
+
+
+def test_epochs_of_several_lengths_end_where_the_fit_does():
+    model, watch, ends = mlp(), Watch(), (4, 12, 28)
+    batches = tfkit.create("schedule", "batch-size", initial=24, factor=0.5)
+    model.fit(**batches.fit_arguments(DATA, epochs=3), verbose=0, callbacks=[prune(frequency=3), watch])
+    plan = {"sparsity": 0.8, "end": ends[-1], "frequency": 3, "ends": ends}
+    assert watch.zeros == [expected_zeros(batch, 320, **plan) for batch in range(1, ends[-1] + 1)]
+    assert watch.zeros[-1] == 256
 
 
 def test_steps_go_on_from_fit_to_fit_as_if_it_were_one():
