@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 from tfkit.errors import VerificationError
 from tfkit.formats.rest import rest_advice
-from tfkit.formats.signature import random_inputs
+from tfkit.formats.signature import Signature, random_inputs
 from tfkit.reasons import reason
-from tfkit_exporters.served import Served
-from tfkit_exporters.warm_up import FILE, MOST, read_warm_up, run
+from tfkit_exporters.served import open_served, signatures_of
+from tfkit_serving.protocol.errors import ServingError
+from tfkit_serving.servables.loading import LoadedModel
+from tfkit_serving.servables.warmup import FILE, warm_up
 
 _ROWS = 2
 # What string inputs hold: text that also reads as a number.
@@ -32,18 +35,19 @@ def examine(directory: Path) -> list[str]:
     Raises:
         VerificationError: It is damaged, or TensorFlow Serving would refuse to load it.
     """
-    with Served(directory) as served:
-        if not served.signatures:
-            raise VerificationError(f"the SavedModel {str(directory)!r} has no signature: nothing can be asked of it")
-        _run_warm_up(directory, served)
-        return _advice(served)
+    model = open_served(directory)
+    signatures = signatures_of(model)
+    if not signatures:
+        raise VerificationError(f"the SavedModel {str(directory)!r} has no signature: nothing can be asked of it")
+    _run_warm_up(directory, model)
+    return _advice(model, signatures)
 
 
-def _advice(served: Served) -> list[str]:
-    signatures, advice = dict(served.signatures), []
+def _advice(model: LoadedModel, signatures: dict[str, Signature]) -> list[str]:
+    advice = []
     if _DEFAULT in signatures:
-        advice += rest_advice(signatures.pop(_DEFAULT))
-        advice += _tried(served)
+        default = signatures.pop(_DEFAULT)
+        advice += [*rest_advice(default), *_tried(model, default)]
     else:
         advice.append(f"there is no signature {_DEFAULT!r}: clients have to name one of {', '.join(signatures)}")
     for name, signature in signatures.items():
@@ -53,31 +57,21 @@ def _advice(served: Served) -> list[str]:
     return advice
 
 
-def _run_warm_up(directory: Path, served: Served) -> None:
-    logs = read_warm_up(directory)
-    if len(logs) > MOST:
-        raise VerificationError(
-            f"{str(directory / FILE)!r} has {len(logs)} records; TensorFlow Serving refuses a version with more "
-            f"than {MOST}"
-        )
-    for position, log in enumerate(logs):
-        try:
-            run(log, served)
-        except Exception as error:
-            what = f"there is no signature {error}" if isinstance(error, KeyError) else reason(error)
-            raise VerificationError(
-                f"record {position} of {str(directory / FILE)!r} fails, so TensorFlow Serving would refuse the "
-                f"version: {what}"
-            ) from error
+def _run_warm_up(directory: Path, model: LoadedModel) -> None:
+    try:
+        warm_up(model, directory)
+    except ServingError as error:
+        raise VerificationError(f"TensorFlow Serving would refuse the version: {reason(error)}") from error
+    except tf.errors.OpError as error:
+        raise VerificationError(f"{str(directory / FILE)!r} is damaged: {reason(error)}") from error
 
 
-def _tried(served: Served) -> list[str]:
+def _tried(model: LoadedModel, signature: Signature) -> list[str]:
     """What a call on made-up rows shows."""
-    signature = served.signatures[_DEFAULT]
     rows = next((tensor.shape[0] for tensor in signature.inputs if tensor.shape[:1] not in ((), (None,))), _ROWS)
     assert rows is not None
     try:
-        found = served.run(_DEFAULT, random_inputs(signature, rows, text=_TEXT))
+        found = model.run(_DEFAULT, random_inputs(signature, rows, text=_TEXT))
     except Exception as error:
         return [f"it could not be tried, since it fails on made-up rows: {reason(error)}"]
     shapes = {name: np.shape(values) for name, values in found.items()}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tfkit.formats.conversion import convert
 from tfkit.formats.litert import LiteRT
+from tfkit.formats.litert_model import LiteRTModel
 from tfkit.formats.named_model import NamedModel
 
 FILE = "model.tflite"
@@ -17,7 +19,7 @@ class LiteRTExporter:
     """Writes `model.tflite`, with the signature `serving_default` under the names of the model.
 
     The file takes and gives the dtypes of the model, in every precision. `tfkit compress` looks for the precision
-    that costs least; here one is asked for.
+    that costs least; here one is asked for. A model that is a .tflite already is copied.
 
     Args:
         bits: Bits of the weights: 4, 8, 16 (floats), or None for float32.
@@ -42,8 +44,11 @@ class LiteRTExporter:
         """Whether the file computes in float32 what the model computes; see `tfkit.Exporter`."""
         return self.bits is None and self.activations is None
 
-    def write(self, model: NamedModel, directory: Path, sample: Mapping[str, Any] | None) -> None:
-        """Converts the model in a process of its own; see `tfkit.Exporter`."""
+    def write(self, model: NamedModel | LiteRTModel, directory: Path, sample: Mapping[str, Any] | None) -> None:
+        """Converts the model in a process of its own, or copies a file; see `tfkit.Exporter`."""
+        if isinstance(model, LiteRTModel):
+            shutil.copyfile(model.path, directory / FILE)
+            return
         calibration = sample if self.activations is not None else None
         convert(
             model,
@@ -56,7 +61,4 @@ class LiteRTExporter:
 
     def predict(self, directory: Path, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Runs the file's interpreter; see `tfkit.Exporter`."""
-        file = LiteRT(directory / FILE)
-        found = file(dict(inputs))
-        outputs = found if isinstance(found, list) else [found]
-        return {port.name: values for port, values in zip(file.outputs, outputs)}
+        return LiteRT(directory / FILE).by_name(inputs)

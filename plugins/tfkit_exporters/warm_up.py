@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,35 +11,26 @@ import tensorflow as tf
 
 from tfkit.errors import VerificationError
 from tfkit.formats.named_model import NamedModel
-from tfkit.missing import explain_missing
 from tfkit.reasons import reason
-from tfkit_exporters.endpoints import INPUT, example_of
-from tfkit_exporters.served import Served
+from tfkit_exporters.endpoints import example_of
+from tfkit_exporters.served import open_served
+from tfkit_serving.protocol.messages import PredictionLog
+from tfkit_serving.protocol.tensors import to_proto
+from tfkit_serving.servables.warmup import FILE, MAX_RECORDS, Warming
 
-FILE = Path("assets.extra", "tf_serving_warmup_requests")
-# TensorFlow Serving refuses a version with more.
-MOST = 1000
 # Rows that each signature over tf.Example is warmed up with: they run what predict has run already.
 _EXAMPLES = 8
 # Rows of large images would make a file larger than the model.
 _BYTES = 1 << 26
 
 
-def protocol() -> Any:
-    """The messages of TensorFlow Serving, which take protobuf alone.
-
-    Raises:
-        VerificationError: protobuf is not installed; the text says what to install.
-    """
-    try:
-        from tfkit_serving.protocol import messages
-    except ModuleNotFoundError as error:
-        raise VerificationError(explain_missing("the warm-up file", error)) from error
-    return messages
-
-
 def write_warm_up(
-    directory: Path, model: NamedModel, sample: Mapping[str, Any], *, endpoints: tuple[str, ...], most: int = MOST
+    directory: Path,
+    model: NamedModel,
+    sample: Mapping[str, Any],
+    *,
+    endpoints: tuple[str, ...],
+    most: int = MAX_RECORDS,
 ) -> None:
     """Writes a TFRecord of PredictionLog: a predict request a row, some for the other signatures, each run before.
 
@@ -57,10 +49,12 @@ def write_warm_up(
     path = directory / FILE
     path.parent.mkdir(exist_ok=True)
     written = 0
-    with Served(directory) as served, tf.io.TFRecordWriter(str(path)) as writer:
+    served = Warming(open_served(directory))
+    # In a thread of its own: that of a notebook has an event loop.
+    with ThreadPoolExecutor(1) as thread, tf.io.TFRecordWriter(str(path)) as writer:
         for row, log in _logs(model, sample, endpoints, most):
             try:
-                run(log, served)
+                thread.submit(served.replay, log).result()
             except Exception as error:
                 raise VerificationError(
                     f"the exported model fails on row {row} of the sample: {reason(error)}"
@@ -70,50 +64,6 @@ def write_warm_up(
             if written > _BYTES:
                 break
             writer.write(record)
-
-
-def read_warm_up(directory: Path) -> list[Any]:
-    """The records of a SavedModel's warm-up file, as PredictionLog; empty where there is no file.
-
-    Raises:
-        VerificationError: The file is damaged.
-    """
-    path = directory / FILE
-    if not path.is_file():
-        return []
-    try:
-        records = list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
-        return [protocol().PredictionLog.FromString(record) for record in records]
-    except VerificationError:
-        raise
-    except Exception as error:
-        raise VerificationError(f"{str(path)!r} is damaged: {reason(error)}") from error
-
-
-def run(log: Any, served: Served) -> None:
-    """Runs one record as the server would.
-
-    Args:
-        log: A PredictionLog.
-        served: The SavedModel.
-
-    Raises:
-        KeyError: The SavedModel has no such signature.
-        ValueError: The record is of a kind, or has inputs, that the server refuses.
-        tf.errors.OpError: A kernel fails.
-    """
-    kind = log.WhichOneof("log_type")
-    if kind == "predict_log":
-        _run_predict(log.predict_log.request, served)
-    elif kind in ("classify_log", "regress_log"):
-        request = getattr(log, kind).request
-        _run_examples(request.model_spec.signature_name, request.input, served)
-    elif kind == "multi_inference_log":
-        request = log.multi_inference_log.request
-        for task in request.tasks:
-            _run_examples(task.model_spec.signature_name, request.input, served)
-    else:
-        raise ValueError(f"TensorFlow Serving does not warm up with a {kind or 'record without a log'}")
 
 
 def _logs(
@@ -134,9 +84,7 @@ def _one(sample: Mapping[str, Any], row: int) -> dict[str, Any]:
 
 
 def _predict_log(row: Mapping[str, Any]) -> Any:
-    from tfkit_serving.protocol.tensors import to_proto
-
-    log = protocol().PredictionLog()
+    log = PredictionLog()
     log.predict_log.request.model_spec.signature_name = "serving_default"
     for name, values in row.items():
         log.predict_log.request.inputs[name].CopyFrom(to_proto(values))
@@ -144,18 +92,8 @@ def _predict_log(row: Mapping[str, Any]) -> Any:
 
 
 def _example_log(name: str, example: Any) -> Any:
-    log = protocol().PredictionLog()
+    log = PredictionLog()
     request = (log.classify_log if name == "classify" else log.regress_log).request
     request.model_spec.signature_name = name
     request.input.example_list.examples.add().MergeFromString(example.SerializeToString())
     return log
-
-
-def _run_predict(request: Any, served: Served) -> None:
-    from tfkit_serving.protocol.tensors import to_array
-
-    served.run(request.model_spec.signature_name, {name: to_array(proto) for name, proto in request.inputs.items()})
-
-
-def _run_examples(name: str, given: Any, served: Served) -> None:
-    served.run(name, {INPUT: [example.SerializeToString() for example in given.example_list.examples]})

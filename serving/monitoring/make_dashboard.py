@@ -11,6 +11,8 @@ _WIDTH, _HEIGHT = 8, 8
 _MODEL = '{job=~"$job",model_name=~"$model"}'
 _VERSION = '{job=~"$job",model=~"$model"}'
 _SHARED = '{model=~"$model"}'
+# The gateway's and the embedded server's.
+_SHADOW = '{__name__=~"tfkit_(gateway|serving)_shadow_rows_total",model=~"$model"}'
 
 
 def _rate(metric: str, labels: str, by: str) -> str:
@@ -160,6 +162,10 @@ ROWS: list[tuple[str, list[tuple[str, str, str, list[tuple[str, str]]]]]] = [
             (
                 "Labels that came back", "short", "A second.",
                 [(_rate("tfkit_feedback_rows_total", _SHARED, _OF_VERSION), _NAMED)],
+            ),
+            (
+                "Shadow", "short", "Rows a second that a shadow was sent too, and whether it said the same.",
+                [(_rate("", _SHADOW, "model, label, outcome"), "{{model}} {{label}} {{outcome}}")],
             ),
         ],
     ),

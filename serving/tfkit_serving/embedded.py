@@ -16,10 +16,19 @@ from typing import Any
 
 from tfkit_serving.configuration.flags import FlagError, Flags
 from tfkit_serving.configuration.model_config import ModelConfig, model_configs, read_model_config
-from tfkit_serving.configuration.options import core_options, rest_options, rpc_options
+from tfkit_serving.configuration.options import (
+    access_gate,
+    core_options,
+    rest_options,
+    rest_tls,
+    routing_options,
+    rpc_options,
+)
+from tfkit_serving.offload import Offload
 from tfkit_serving.protocol.errors import ServingError
 from tfkit_serving.rest.app import create_app
 from tfkit_serving.rest.listener import RestListener
+from tfkit_serving.routing.router import Router
 from tfkit_serving.rpc.server import create_grpc_server
 from tfkit_serving.servables.core import ServerCore
 
@@ -46,7 +55,12 @@ class Server:
         self.flags = flags
         self.rest_port: int | None = None
         self.grpc_port: int | None = None
+        self._gate, self._tls = access_gate(flags), rest_tls(flags)
+        self._rest_options, self._rpc_options = rest_options(flags), rpc_options(flags)
+        routes = routing_options(flags)
         self.core = ServerCore(core_options(flags))
+        self._router = Router(self.core, routes) if routes is not None else None
+        self._offload = Offload()
         self._rest: RestListener | None = None
         self._grpc: Any = None
         self._config_polling: asyncio.Task[None] | None = None
@@ -65,11 +79,15 @@ class Server:
             FlagError: A port is in use, a file cannot be read, or there is nothing to serve.
             ServingError: The configuration is wrong: a base path is missing, or a label names what is not there.
         """
+        for remark in self.flags.remarks():
+            _LOG.warning("%s", remark)
         rest_socket = _bound(self.flags, "rest_api_port")
         grpc_socket = _bound(self.flags, "port")
         try:
             self.core.start()
             await self._serve_models()
+            if self._router is not None:
+                self._router.tell_missing()
             await self._listen(rest_socket, grpc_socket)
         except BaseException:
             for each in filter(None, [rest_socket, grpc_socket]):
@@ -92,14 +110,19 @@ class Server:
         if self._grpc is not None:
             stops.append(self._grpc.stop(seconds))
         await asyncio.gather(*stops, return_exceptions=True)
+        if self._router is not None:
+            await self._router.close()
+        await self._offload.close()
         await self.core.close(seconds)
 
     def summary(self) -> str:
         """Where it listens and what it serves, one a line."""
         flags = self.flags
         host = _bracketed(flags.host)
-        lines = [f"REST at http://{host}:{self.rest_port}"] if self.rest_port is not None else []
+        scheme = "http" if self._tls is None else "https"
+        lines = [f"REST at {scheme}://{host}:{self.rest_port}"] if self.rest_port is not None else []
         lines += [f"gRPC at {host}:{self.grpc_port}"] if self.grpc_port is not None else []
+        lines += [f"gRPC at unix:{flags.grpc_socket_path}"] if flags.grpc_socket_path and self.grpc_port else []
         lines += [f"model {each.name} version {each.version} from {each.path}" for each in self.core.servables()]
         lines += [f"model {name} has no version available" for name in self.core.waiting()]
         if not self.core.models():
@@ -139,10 +162,13 @@ class Server:
             port = grpc_socket.getsockname()[1]
             grpc_socket.close()  # gRPC binds its own
             address = f"{_bracketed(self.flags.host)}:{port}"
-            self._grpc, self.grpc_port = create_grpc_server(self.core, address, rpc_options(self.flags))
+            self._grpc, self.grpc_port = create_grpc_server(
+                self.core, address, self._rpc_options, self._router, self._offload, self._gate
+            )
             await self._grpc.start()
         if rest_socket is not None:
-            self._rest = RestListener(create_app(self.core, rest_options(self.flags)), rest_socket)
+            app = create_app(self.core, self._rest_options, self._router, self._offload, self._gate)
+            self._rest = RestListener(app, rest_socket, self._tls)
             await self._rest.start()
             self.rest_port = rest_socket.getsockname()[1]
         if self.flags.port_file:

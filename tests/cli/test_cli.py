@@ -1,7 +1,9 @@
 import json
+import signal
 import subprocess
 import sys
 
+import click
 import pytest
 
 from tfkit import cli
@@ -73,3 +75,18 @@ def test_debug_shows_the_traceback(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert "Traceback" in done.stderr
     assert "RecipeError" in done.stderr
+
+
+def test_sigterm_ends_a_command_with_its_files_closed(capsys):
+    closed = []
+
+    @click.command()
+    @click.pass_context
+    def command(context):
+        context.call_on_close(lambda: closed.append(True))
+        signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(SystemExit) as ended:
+        cli.execute(command, [])
+    assert (ended.value.code, closed) == (143, [True])
+    assert capsys.readouterr().err == "terminated\n"

@@ -1,4 +1,4 @@
-"""A Ctrl-C that Python drops is raised again."""
+"""A Ctrl-C or a SIGTERM that Python drops is raised again."""
 
 import contextlib
 import signal
@@ -8,25 +8,26 @@ import weakref
 
 import pytest
 
-from tfkit.interrupt import heard, heard_interrupts
+from tfkit.interrupt import Terminated, heard, heard_interrupts, heard_terminations
 
 
 class Referent:
     pass
 
 
-def interrupt_in_a_weakref_callback():
+def interrupt_in_a_weakref_callback(number):
     """What TensorFlow's tracing does to a Ctrl-C at an unlucky moment."""
     referent = Referent()
-    reference = weakref.ref(referent, lambda _: signal.raise_signal(signal.SIGINT))
+    reference = weakref.ref(referent, lambda _: signal.raise_signal(number))
     del referent
     assert reference() is None
 
 
-def test_an_interrupt_that_was_dropped_is_heard():
-    with heard_interrupts():
-        interrupt_in_a_weakref_callback()
-        with pytest.raises(KeyboardInterrupt):
+@pytest.mark.parametrize(("number", "error"), [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, Terminated)])
+def test_an_interrupt_that_was_dropped_is_heard(number, error):
+    with heard_interrupts(), heard_terminations():
+        interrupt_in_a_weakref_callback(number)
+        with pytest.raises(error):
             time.sleep(5)
 
 
@@ -62,6 +63,33 @@ def test_an_interrupt_that_was_heard_or_is_being_cleaned_up_after_is_not_raised_
         time.sleep(1.2)
         ended.append("went on")
     assert ended == ["cleaned up", "went on"]
+
+
+def test_a_second_sigterm_does_not_break_off_what_the_first_has_cleaned_up():
+    ended = []
+
+    def work():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            ended.append("cleaned up")
+
+    with pytest.raises(SystemExit) as caught, heard_terminations():
+        work()
+    assert (caught.value.code, ended) == (143, ["cleaned up"])
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_handler_of_the_programs_own_stays():
+    got = []
+    before = signal.signal(signal.SIGTERM, lambda *_: got.append("own"))
+    try:
+        with heard_terminations():
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert got == ["own"]
 
 
 def test_other_errors_that_cannot_be_raised_go_where_they_went(monkeypatch):

@@ -1,12 +1,17 @@
 """models.config and batching_parameters.txt for what was exported."""
 
+from pathlib import PurePosixPath
+
 import pytest
 from google.protobuf import text_format
+from hypothesis import given
+from hypothesis import strategies as st
 
 import tfkit
 from tfkit.cli import execute
 from tfkit.cli import tfkit as command
 from tfkit.pipeline.batching_parameters import chosen_batches
+from tfkit.pipeline.model_config import model_config
 
 
 @pytest.fixture
@@ -59,12 +64,34 @@ def test_labels_and_the_versions_that_they_take(models, capsys):
         (["--label", "stable=1"], "which model is 'stable' for? write MODEL:stable, with MODEL of digits, text"),
         (["--label", "digits:stable=3"], "'digits' has no version 3 for the label 'stable'; it has [1, 2, 10]"),
         (["--label", "digit:stable=1"], "there is no model 'digit' to label; did you mean 'digits'?"),
+        (["--label", 'digits:a"b=1'], "the label 'a\"b' must be letters and digits"),
         (["--label", "stable"], "--label takes LABEL=VERSION, such as stable=1; got 'stable'"),
     ],
 )
 def test_mistakes_exit_2(models, capsys, arguments, told):
     assert run("export", "config", models, *arguments) == 2
     assert told in capsys.readouterr().err
+
+
+def test_a_folder_that_no_url_takes_is_to_be_renamed(models, capsys):
+    (models / "my model" / "1").mkdir(parents=True)
+    assert run("export", "config", models) == 2
+    assert "the model's folder 'my model' must be letters and digits" in capsys.readouterr().err
+
+
+@given(st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1))
+def test_every_path_reads_back_as_it_is(tmp_path_factory, name):
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "digits-2.b_" / "1").mkdir(parents=True)
+    text = model_config(folder, labels={"digits-2.b_": {"stable-1": 1}}, base_path=f"/{name}")
+    found = parsed(text)["digits-2.b_"]
+    assert found.base_path == str(PurePosixPath(f"/{name}", "digits-2.b_"))
+    assert dict(found.version_labels) == {"stable-1": 1}
+
+
+def test_a_path_that_is_no_utf_8(models):
+    with pytest.raises(tfkit.ParameterError, match="is no UTF-8"):
+        model_config(models, base_path="/models\udcff")
 
 
 def test_a_folder_without_models(tmp_path, capsys):

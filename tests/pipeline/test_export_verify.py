@@ -123,7 +123,10 @@ def test_labels_of_a_config_beside(version, name):
 
 def test_a_config_that_cannot_be_read(version):
     (version.parent / "models.config").write_text("model_config_list {")
-    with pytest.raises(tfkit.VerificationError, match=r"models.config is no ModelServerConfig in text form: 1:19"):
+    with pytest.raises(
+        tfkit.VerificationError,
+        match=r"models.config: Error parsing text-format tensorflow.serving.ModelServerConfig: 1:19",
+    ):
         verify(version)
 
 

@@ -23,16 +23,28 @@ def test_versions_are_read_as_the_server_reads_them(tmp_path):
         free_version(tmp_path, 123)
 
 
-def test_what_a_kill_leaves_is_removed_by_the_next_export_and_what_is_at_work_is_not(tmp_path):
+def killed(number, directory):
+    """The exit status of a process that gets a signal while it writes a version."""
     code = """
-import os, pathlib, signal, sys
+import os, pathlib, sys
 from tfkit.pipeline.versions import aside
 with aside(pathlib.Path(sys.argv[1])) as folder:
     (folder / "half").write_text("written")
-    os.kill(os.getpid(), signal.SIGKILL)
+    os.kill(os.getpid(), int(sys.argv[2]))
+    input()
 """
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], timeout=60, check=False)
-    assert done.returncode == -signal.SIGKILL
+    command = [sys.executable, "-c", code, str(directory), str(int(number))]
+    return subprocess.run(command, timeout=60, check=False, stderr=subprocess.DEVNULL).returncode
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, -signal.SIGINT)])
+def test_who_is_asked_to_end_leaves_nothing(tmp_path, number, status):
+    assert killed(number, tmp_path / "models" / "digits") == status
+    assert contents(tmp_path) == []
+
+
+def test_what_a_kill_leaves_is_removed_by_the_next_export_and_what_is_at_work_is_not(tmp_path):
+    assert killed(signal.SIGKILL, tmp_path) == -signal.SIGKILL
     assert len(contents(tmp_path)) == 1
     assert versions(tmp_path) == []
     with aside(tmp_path) as first, aside(tmp_path) as second:

@@ -109,14 +109,15 @@ def stop_when(directory, process, count):
     process.communicate()
 
 
-def test_ctrl_c_leaves_a_run_that_goes_on(tmp_path):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_ctrl_c_and_sigterm_leave_a_run_that_goes_on(tmp_path, number, status):
     process = start(tmp_path)
     while not list(tmp_path.glob("toy/*/run.json")):
         time.sleep(0.05)
     time.sleep(1)
-    os.killpg(process.pid, signal.SIGINT)
+    os.killpg(process.pid, number)
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == status
     assert "interrupted" in err
     assert "Traceback" not in err
     assert state(tmp_path)[1]["status"] == "interrupted"

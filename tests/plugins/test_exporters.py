@@ -1,3 +1,4 @@
+import asyncio
 import subprocess
 import sys
 
@@ -129,10 +130,19 @@ def test_a_row_that_fails_is_named(exporter, tmp_path):
         exporter.write(NamedModel(model), tmp_path, {"inputs": np.array([["1"], ["two"]], object)})
 
 
-def test_without_protobuf_the_error_says_what_to_install(exporter, tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "tfkit_serving.protocol", None)
-    with pytest.raises(tfkit.VerificationError, match="the warm-up file needs "):
+def test_warm_up_requests_are_tried_where_an_event_loop_runs(exporter, tmp_path):
+    async def cell():
         exporter.write(NamedModel(dense_model()), tmp_path, {"pixels": np.ones((2, 4), "float32")})
+
+    asyncio.run(cell())  # as a notebook runs its cells
+    assert len(records(tmp_path)) == 2
+
+
+@pytest.mark.nightly
+def test_no_package_of_the_servers_is_needed():
+    code = "import sys; sys.modules.update(dict.fromkeys(['grpc', 'orjson', 'uvicorn', 'fastapi'])); "
+    code += "import tfkit; tfkit.create('exporter', 'saved-model')"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_as_many_warm_up_records_as_asked_for(tmp_path):

@@ -81,6 +81,28 @@ def recorded_server(recorded_config, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def make_certificate(tmp_path_factory):
+    """PEM files of a certificate for 127.0.0.1 and localhost that signs itself, and its key, by name."""
+    folder = tmp_path_factory.mktemp("certificates")
+    names = "subjectAltName=IP:127.0.0.1,DNS:localhost"
+
+    def make(name):
+        certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
+        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        command += ["-days", "2", "-subj", f"/CN={name}", "-addext", names]
+        subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+        return certificate, key
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def certificates(make_certificate):
+    """A server's certificate and its key."""
+    return make_certificate("server")
+
+
+@pytest.fixture(scope="session")
 def run():
     """Runs a coroutine to its end, always in the same loop."""
     with asyncio.Runner() if sys.version_info >= (3, 11) else _Runner() as runner:

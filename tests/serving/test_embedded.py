@@ -12,7 +12,10 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from tfkit_serving import Client
 
 pytestmark = pytest.mark.serving
 
@@ -54,7 +57,7 @@ def serves(server, model, answer):
 
 
 def test_a_directory_is_served_watched_and_left(serve, place):
-    server = serve(place.base, "--file_system_poll_wait_seconds=0.1")
+    server = serve(place.base, "--file_system_poll_wait_seconds=0.1", "--num_unload_threads=2", "--enable_batching")
     place(TWO, "m", 1)
     until(lambda: serves(server, "m", 2.5))
     place(THREE, "m", 2)
@@ -68,6 +71,7 @@ def test_a_directory_is_served_watched_and_left(serve, place):
     assert f"REST at http://127.0.0.1:{server.rest_port}\n" in text
     assert f"gRPC at 127.0.0.1:{server.grpc_port}\n" in text
     assert f"no models in {place.base} yet" in text
+    assert text.count("changes nothing here") == text.count("WARNING --num_unload_threads=2 changes nothing here:") == 1
     assert f"model m version 2 is available, from {place.base / 'm' / '2'}\n" in text
     assert "Traceback" not in text
 
@@ -80,6 +84,7 @@ def test_killing_the_server_leaves_nothing(serve, place):
     server.process.kill()
     server.process.wait()
     until(lambda: not any(map(is_running, processes)))
+    assert "Traceback" not in server.log.read_text()
 
 
 def test_requests_in_flight_finish_when_it_is_told_to_stop(serve, place):
@@ -139,7 +144,11 @@ def test_what_cannot_be_served_is_refused_before_anything_is_loaded(tmp_path, pl
     assert "there is no directory" in refused(tmp_path / "nowhere", *free)
     assert "holds versions, not models" in refused(version.parent, *free)
     assert "did you mean --rest_api_port?" in refused(place.base, "--rest_api_prot=1")
+    assert "--version_split 'stable': a weight must be" in refused(place.base, "--version_split=m:stable", *free)
     assert "Could not find base path" in refused(f"--model_base_path={tmp_path / 'nowhere'}", *free)
+    (tmp_path / "models.config").write_text("not one")
+    words = "Error parsing text-format tensorflow.serving.ModelServerConfig: 1:"
+    assert words in refused(f"--model_config_file={tmp_path / 'models.config'}", *free)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         words = refused(place.base, "--host=127.0.0.1", f"--rest_api_port={port}", "--port=0")
@@ -167,3 +176,27 @@ def test_a_changed_configuration_file_is_taken_and_a_wrong_one_is_not(serve, pla
     assert ask(server) == 2.5
     write("n")
     until(lambda: serves(server, "n", 3.5))
+
+
+def test_requests_are_split_and_shadowed_over_both_protocols(serve, place):
+    for version, source in ((1, TWO), (2, THREE)):
+        place(source, "m", version)
+    policy = 'model_platform: "tensorflow" model_version_policy { all {} }'
+    labels = " ".join(f'version_labels {{ key: "{name}" value: {number} }}' for number, name in ((1, "a"), (2, "b")))
+    path = place.base / "models.config"
+    path.write_text(f'model_config_list {{ config {{ name: "m" base_path: "{place.base / "m"}" {policy} {labels} }} }}')
+    server = serve(f"--model_config_file={path}", "--version_split=m:a=50,b=50;none:a=1", "--version_shadow=m:b")
+    assert {ask(server) for _ in range(40)} == {2.5, 3.5}
+    with Client(f"127.0.0.1:{server.grpc_port}", transport="grpc") as client:
+        assert {client.predict("m", np.float32([1.0])).item() for _ in range(40)} == {2.5, 3.5}
+        assert client.predict("m", np.float32([1.0]), label="a").item() == 2.5
+        assert client.metadata("m").version == 2
+
+    def disagreed():
+        url = f"http://127.0.0.1:{server.rest_port}/monitoring/prometheus/metrics"
+        with urllib.request.urlopen(url, timeout=20) as page:
+            return 'tfkit_serving_shadow_rows_total{model="m",label="b",outcome="disagreed"}' in page.read().decode()
+
+    until(disagreed)
+    assert server.stop() == 0
+    assert "names the model none, which is not there yet" in server.log.read_text()

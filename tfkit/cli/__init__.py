@@ -10,7 +10,7 @@ import click
 
 from tfkit.cli.commands import Commands
 from tfkit.errors import ConversionError, SearchError, TfkitError, VerificationError
-from tfkit.interrupt import heard_interrupts
+from tfkit.interrupt import Terminated, heard_interrupts, heard_terminations
 
 # What failed through no mistake of the user's.
 _FAILURES = (ConversionError, SearchError, VerificationError)
@@ -29,7 +29,7 @@ def tfkit() -> None:
 
 
 def main() -> None:
-    """Runs the command line: exit status 0, 2 for a user's mistake, 1 for a failure."""
+    """Runs the command line: exit status 0, 2 for a user's mistake, 1 for a failure, 130 on Ctrl-C, 143 on SIGTERM."""
     execute(tfkit, sys.argv[1:])
 
 
@@ -43,7 +43,7 @@ def execute(command: click.Command, arguments: list[str]) -> NoReturn:
 
 def _run(command: click.Command, arguments: list[str], debug: bool) -> int:
     try:
-        with heard_interrupts():
+        with heard_interrupts(), heard_terminations():
             return int(command.main(arguments, prog_name=command.name, standalone_mode=False, obj=debug) or 0)
     except click.exceptions.Abort:
         return _INTERRUPTED
@@ -56,6 +56,9 @@ def _run(command: click.Command, arguments: list[str], debug: bool) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return _INTERRUPTED
+    except Terminated:
+        print("terminated", file=sys.stderr)
+        raise
     except Exception as error:
         if debug:
             raise

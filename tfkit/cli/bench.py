@@ -46,7 +46,7 @@ def bench() -> None:
 @click.option("--rows", default=1, show_default=True, type=click.IntRange(1), help="Rows in a request.")
 @click.option("--processes", default=1, show_default=True, type=click.IntRange(1), help="That make the load.")
 @click.option("--body", type=click.Path(exists=True, dir_okay=False), help="A request to send instead of random rows.")
-@click.option("--header", "headers", multiple=True, metavar="'Name: value'", help="To send along, as an API key.")
+@click.option("--header", "headers", multiple=True, metavar="'Name: value'", help="To send along.")
 @click.option(
     "--floor", type=click.Path(exists=True, file_okay=False), help="A version to call in process, to compare."
 )
@@ -55,7 +55,8 @@ def serve(url: str, model: str | None, signature: str, floor: str | None, as_jso
     """Put load on the model at URL: http://host:8501/v1/models/NAME, or grpc://host:8500/NAME.
 
     A closed loop finds how many requests a second there are; an open one (--rate) how long they take at a rate, counted
-    from when each was due. Do this to your own servers only.
+    from when each was due. A key that the server asks for is taken from TFKIT_API_KEY. Do this to your own servers
+    only.
     """
     from tfkit_serving.bench.floor import measure_floor
     from tfkit_serving.bench.text import in_words
@@ -79,7 +80,7 @@ def _plan(url: str, model: str | None, signature: str, load: dict[str, Any]) -> 
         target = parse_target(url, model)
     except ValueError as error:
         raise click.UsageError(str(error)) from error
-    headers = tuple(_header(each) for each in load["headers"])
+    headers = _with_key(tuple(_header(each) for each in load["headers"]))
     try:
         bodies = (
             (Path(load["body"]).read_bytes(),)
@@ -99,6 +100,15 @@ def _header(text: str) -> tuple[str, str]:
     if not colon or not name.strip():
         raise click.UsageError(f"--header {text!r} is no 'Name: value'")
     return name.strip(), value.strip()
+
+
+def _with_key(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    from tfkit_serving.access.environment import environment_key
+
+    key = environment_key()
+    if key is None or any(name.lower() == "authorization" for name, _ in headers):
+        return headers
+    return (*headers, ("Authorization", f"Bearer {key}"))
 
 
 def _run(plan: Any, processes: int) -> Any:

@@ -14,7 +14,11 @@ from tfkit.missing import explain_missing
 
 _config = click.argument("config", type=click.Path(exists=True, dir_okay=False), metavar="MODELS.CONFIG")
 _model = click.argument("model", required=False)
-_server = click.option("--server", metavar="HOST:PORT", help="gRPC of a running server, told of the change at once.")
+_server = click.option(
+    "--server",
+    metavar="HOST:PORT",
+    help="gRPC of a running server, told of the change at once; TFKIT_API_KEY holds its key.",
+)
 _paths = click.option(
     "--path", "paths", multiple=True, metavar="THEIRS=HERE", help="Where a base_path lies here: /models=runs/…/serving."
 )

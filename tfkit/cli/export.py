@@ -45,7 +45,7 @@ def export() -> None:
 def _model(
     model: str, directory: str, format_: str, version: int | None, recipe: str | None, labels: str | None
 ) -> None:
-    """Export MODEL as DIRECTORY/<version>, verified."""
+    """Export MODEL as DIRECTORY/<version>, verified: a .keras or .h5; or a .tflite, which --format litert copies."""
     from tfkit.cli.options import open_recipe
     from tfkit.pipeline.export import export as export_model
     from tfkit.pipeline.provenance import export_rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +16,20 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--models", required=True, metavar="DIRECTORY", help="Holds <model>/<version>/tfkit.json.")
-@click.option("--server", required=True, metavar="URL", help="The model server, such as http://localhost:8501.")
+@click.option(
+    "--server",
+    required=True,
+    metavar="URL",
+    help="The model server, such as http://localhost:8501; TFKIT_API_KEY holds its key.",
+)
 @click.option("--transport", type=click.Choice(["rest", "grpc"]), default="rest", show_default=True)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 for all.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True, help="0 takes a free one.")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), default=10.0, show_default=True, metavar="SECONDS")
 @click.option("--split", multiple=True, metavar="[TASK:]LABEL=W,…", help="Weights of labels: stable=90,canary=10.")
-@click.option("--shadow", multiple=True, metavar="[TASK:]LABEL", help="A label that is sent every request too.")
+@click.option(
+    "--shadow", multiple=True, metavar="[TASK:]LABEL[=%]", help="A label that is sent requests too: canary=10."
+)
 @click.option("--sticky", default="X-Sticky-Key", show_default=True, help="Header that keeps a caller; or api-key.")
 @click.option("--api_keys_file", metavar="FILE", help="A key per line: NAME SHA256 [rate=N] [tasks=A,B].")
 @click.option("--tls_certificate", metavar="FILE", help="Serve HTTPS with this certificate.")
@@ -41,6 +49,7 @@ def gateway(models: str, server: str, transport: str, host: str, port: int, **se
 
 
 def _run(models: str, server: str, transport: str, host: str, port: int, settings: dict[str, Any]) -> None:
+    from tfkit_serving.access.environment import environment_key
     from tfkit_serving.gateway.catalog import Catalog
     from tfkit_serving.gateway.logs import RequestLog
     from tfkit_serving.gateway.run import run_gateway
@@ -52,7 +61,7 @@ def _run(models: str, server: str, transport: str, host: str, port: int, setting
         click.echo(f"left out: {reason}", err=True)
 
     options = _options(settings)
-    if unknown := {*options.splits, *options.shadows} - {"", *tasks}:
+    if unknown := options.routing.models() - {*tasks}:
         raise ValueError(f"--split and --shadow know no task {sorted(unknown)[0]!r}; there are {', '.join(tasks)}")
 
     def ready(url: str) -> None:
@@ -69,30 +78,31 @@ def _run(models: str, server: str, transport: str, host: str, port: int, setting
         key=_path(settings["tls_key"]),
         log=RequestLog(share=settings["log_share"]),
         ready=ready,
+        api_key=environment_key(),
     )
 
 
 def _options(settings: dict[str, Any]) -> GatewayOptions:
-    from tfkit_serving.gateway.keys import read_keys
+    from tfkit_serving.access import read_keys
     from tfkit_serving.gateway.options import GatewayOptions
-    from tfkit_serving.gateway.routing import parse_split
+    from tfkit_serving.routing.options import RoutingOptions, parse_shadows, parse_splits
 
     return GatewayOptions(
         timeout=settings["timeout"],
         max_body_bytes=settings["max_body_bytes"],
         max_rows=settings["max_rows"],
         max_concurrent=settings["max_concurrent"],
-        splits={task: parse_split(text) for task, text in _by_task(settings["split"])},
-        shadows=dict(_by_task(settings["shadow"])),
+        routing=RoutingOptions(_read("split", parse_splits, settings), _read("shadow", parse_shadows, settings)),
         sticky=settings["sticky"],
-        keys=read_keys(Path(settings["api_keys_file"])) if settings["api_keys_file"] else None,
+        keys=read_keys(Path(settings["api_keys_file"]), "tasks") if settings["api_keys_file"] else None,
     )
 
 
-def _by_task(values: tuple[str, ...]) -> list[tuple[str, str]]:
-    """`sentiment:canary` is for one task, `canary` for all others."""
-    pairs = [value.rpartition(":") for value in values]
-    return [(task, text) for task, _, text in pairs]
+def _read(option: str, parse: Callable[[tuple[str, ...]], dict[str, Any]], settings: dict[str, Any]) -> dict[str, Any]:
+    try:
+        return parse(settings[option])
+    except ValueError as error:
+        raise ValueError(f"--{option} {error}") from error
 
 
 def _path(value: str | None) -> Path | None:

@@ -1,4 +1,4 @@
-"""What a .tflite file holds, read from its flatbuffer: weights, the steps of its outputs, the order of its inputs."""
+"""What a .tflite file holds, read from its flatbuffer: weights, what gives its outputs, the order of its inputs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def count_by_type(content: bytes) -> dict[str, int]:
 def output_steps(content: bytes) -> tuple[float, ...]:
     """The quantization step of each output of the main subgraph; 0.0 where it is computed in float."""
     graph, codes, builtin = _main(content)
-    makers = {output: operator for operator in _operators(graph) for output in operator.OutputsAsNumpy()}
+    makers = _makers(graph)
     steps = []
     for index in graph.OutputsAsNumpy():
         maker = makers.get(index)
@@ -59,6 +59,21 @@ def output_steps(content: bytes) -> tuple[float, ...]:
         scales = _scales(graph.Tensors(index))
         steps.append(max(scales, default=0.0))
     return tuple(steps)
+
+
+def activations(content: bytes) -> tuple[str, ...]:
+    """What gives each output of the main subgraph: "softmax", "sigmoid", "linear", or "" for something else."""
+    graph, codes, builtin = _main(content)
+    makers = _makers(graph)
+    known = {builtin.SOFTMAX: "softmax", builtin.LOGISTIC: "sigmoid", builtin.FULLY_CONNECTED: "linear"}
+    converted = (builtin.QUANTIZE, builtin.DEQUANTIZE)
+    found = []
+    for index in graph.OutputsAsNumpy():
+        maker = makers.get(index)
+        while maker is not None and codes[maker.OpcodeIndex()] in converted:
+            maker = makers.get(maker.Inputs(0))
+        found.append("" if maker is None else known.get(codes[maker.OpcodeIndex()], ""))
+    return tuple(found)
 
 
 def reordered(content: bytes, inputs: Sequence[str], outputs: Sequence[str]) -> bytes:
@@ -104,8 +119,10 @@ def _main(content: bytes) -> tuple[Any, list[int], Any]:
     return model.Subgraphs(0), [code.BuiltinCode() for code in codes], schema.BuiltinOperator
 
 
-def _operators(graph: Any) -> Iterator[Any]:
-    return (graph.Operators(i) for i in range(graph.OperatorsLength()))
+def _makers(graph: Any) -> dict[int, Any]:
+    """The operator that gives each tensor."""
+    operators = [graph.Operators(i) for i in range(graph.OperatorsLength())]
+    return {int(output): operator for operator in operators for output in operator.OutputsAsNumpy()}
 
 
 def _weights(content: bytes) -> Iterator[tuple[tuple[int, ...], Any, Any]]:

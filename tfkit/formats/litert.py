@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -84,6 +84,12 @@ class LiteRT:
             outputs = self._run_in_batches(arrays, rows, self._batch)
         return outputs[0] if len(outputs) == 1 else outputs
 
+    def by_name(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Computes the outputs, arrays by name in and out however many there are."""
+        found = self(dict(inputs))
+        outputs = found if isinstance(found, list) else [found]
+        return {port.name: values for port, values in zip(self.outputs, outputs)}
+
     def prepare(self, inputs: Any) -> Callable[[], None]:
         """Sets the inputs and returns the bare call of the interpreter, to be timed.
 
@@ -115,7 +121,7 @@ class LiteRT:
         return count_weights(self.path.read_bytes())
 
     def _arrays(self, inputs: Any) -> list[Any]:
-        found = self._by_name(inputs) if isinstance(inputs, dict) else leaves(inputs)
+        found = self._in_order(inputs) if isinstance(inputs, dict) else leaves(inputs)
         if len(found) != len(self.inputs):
             names = ", ".join(port.name for port in self.inputs)
             raise ModelError(f"{self.path} takes {len(self.inputs)} inputs ({names}); got {len(found)}")
@@ -125,7 +131,7 @@ class LiteRT:
             raise ModelError(f"{self.path} takes one row or more, as many of each input; got {sorted(rows)}")
         return arrays
 
-    def _by_name(self, inputs: dict[str, Any]) -> list[Any]:
+    def _in_order(self, inputs: dict[str, Any]) -> list[Any]:
         missing = [port.name for port in self.inputs if port.name not in inputs]
         if not missing:
             return [inputs[port.name] for port in self.inputs]
@@ -169,7 +175,7 @@ def _open(path: Path, threads: int) -> Any:
     if not is_flatbuffer(head):
         raise ModelError(f"{path} is no LiteRT file: it does not begin as a .tflite does")
     with _model_errors(path, "open"):
-        return _interpreter_class()(model_path=str(path), num_threads=threads)
+        return interpreter_class()(model_path=str(path), num_threads=threads)
 
 
 @contextlib.contextmanager
@@ -180,7 +186,8 @@ def _model_errors(path: Path, verb: str) -> Iterator[None]:
         raise ModelError(f"LiteRT cannot {verb} {path}: {reason(error)}") from error
 
 
-def _interpreter_class() -> Any:
+def interpreter_class() -> Any:
+    """LiteRT's interpreter, from its own package or else TensorFlow's."""
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ModuleNotFoundError:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from tfkit.data import as_arrays
-from tfkit.errors import DataError, ModelError
+from tfkit.errors import ModelError
+from tfkit.formats.arranged import arranged
 from tfkit.formats.names import Names, chosen_names, input_names, output_names
+from tfkit.formats.preprocessing import preprocessing_layers
 from tfkit.formats.purpose import Task, purpose_of
 from tfkit.formats.signature import Signature, Tensor
 from tfkit.models import require_built
@@ -74,6 +76,16 @@ class NamedModel:
         self.signature = Signature(self.signature.inputs, tuple(map(_output, names, leaves(given))))
         self.purpose = purpose_of(model, self.signature, task=task, labels=labels)
 
+    @property
+    def name(self) -> str:
+        """The Keras model's name."""
+        return str(self.keras.name)
+
+    @property
+    def preprocessing(self) -> list[str]:
+        """The classes of the layers inside that take raw values."""
+        return preprocessing_layers(self.keras)
+
     def __call__(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
         """Calls the model, not training.
 
@@ -118,16 +130,7 @@ class NamedModel:
         Raises:
             DataError: It lacks an input, or an input has another shape, dtype or number of rows.
         """
-        sample = as_arrays(sample)
-        names = {tensor.name for tensor in self.signature.inputs}
-        by_name = isinstance(sample, dict) and names == sample.keys()
-        found = sample if by_name else dict(_matched(self._structure, sample))
-        arrays = {tensor.name: _array(tensor, found[tensor.name]) for tensor in self.signature.inputs}
-        lengths = {name: len(array) for name, array in arrays.items()}
-        if len(set(lengths.values())) > 1 or not all(lengths.values()):
-            told = ", ".join(f"{name!r} has {count}" for name, count in lengths.items())
-            raise DataError(f"the sample needs one row or more, as many of each input: {told}")
-        return arrays
+        return arranged(sample, self._structure, self.signature)
 
     def _call(self, tensors: Mapping[str, Any]) -> Any:
         return self.keras(map_leaves(tensors.__getitem__, self._structure), training=False)
@@ -198,47 +201,3 @@ def _output(name: str, value: Any) -> Tensor:
 def _filled(structure: Any, names: list[str]) -> Any:
     left = iter(names)
     return map_leaves(lambda _: next(left), structure)
-
-
-def _matched(structure: Any, sample: Any) -> Iterator[tuple[str, Any]]:
-    """Pairs of a signature's name and what the sample holds for it."""
-    if isinstance(structure, str):
-        if isinstance(sample, (dict, tuple)):
-            raise DataError(f"the sample holds {len(sample)} inputs where the model takes one, {structure!r}")
-        yield structure, sample
-    elif isinstance(structure, dict):
-        if not isinstance(sample, dict) or not structure.keys() <= sample.keys():
-            got = f"keys {', '.join(map(str, sample))}" if isinstance(sample, dict) else "no dict"
-            raise DataError(f"the sample must be a dict with the keys {', '.join(structure)}; got {got}")
-        for key, value in structure.items():
-            yield from _matched(value, sample[key])
-    else:
-        if len(structure) == 1 and not isinstance(sample, (dict, tuple)):
-            sample = (sample,)
-        if not isinstance(sample, tuple) or len(sample) != len(structure):
-            got = f"{len(sample)}" if isinstance(sample, tuple) else f"a {type(sample).__name__}"
-            raise DataError(f"the sample must be a list of {len(structure)} inputs; got {got}")
-        for value, values in zip(structure, sample):
-            yield from _matched(value, values)
-
-
-def _array(tensor: Tensor, values: Any) -> Any:
-    """The values with the tensor's dtype and rank."""
-    import numpy as np
-    import tensorflow as tf
-
-    array = np.asarray(values)
-    if array.ndim == len(tensor.shape) - 1 and tensor.shape[-1] == 1:
-        array = array[..., None]  # as Keras does
-    fits = array.ndim == len(tensor.shape) and all(
-        want in (None, size) for want, size in zip(tensor.shape, array.shape)
-    )
-    if not fits:
-        raise DataError(f"the sample's {tensor.name!r} must have the shape {tensor.shape}; got {array.shape}")
-    if (array.dtype.kind in "USO") != (tensor.dtype == "string"):
-        raise DataError(f"the sample's {tensor.name!r} must be of dtype {tensor.dtype}; got {array.dtype}")
-    if tensor.dtype == "string":
-        return array.astype(object)
-    if array.dtype.kind in "fc" and tensor.dtype.startswith(("int", "uint", "bool")):
-        raise DataError(f"the sample's {tensor.name!r} must be of dtype {tensor.dtype}; got {array.dtype}")
-    return array.astype(tf.as_dtype(tensor.dtype).as_numpy_dtype)

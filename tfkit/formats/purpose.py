@@ -38,10 +38,40 @@ class Purpose:
 def purpose_of(
     model: Any, signature: Signature, *, task: Task | None = None, labels: Sequence[str] | None = None
 ) -> Purpose:
-    """What a model is for: as told, else by its last activation and the loss that it was compiled with.
+    """What a Keras model is for: as told, else by its last activation and the loss that it was compiled with.
 
     Args:
         model: A built Keras model.
+        signature: Its signature.
+        task: As `purpose_by`'s.
+        labels: As `purpose_by`'s.
+
+    Raises:
+        ParameterError: As `purpose_by`.
+
+    Example:
+        >>> import keras
+        >>> from tfkit.formats.named_model import NamedModel
+        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, "softmax")])
+        >>> NamedModel(model, labels=["red", "green", "blue"]).purpose.scores
+        'probabilities'
+    """
+    return purpose_by(_activation(model), _loss(model), signature, task=task, labels=labels)
+
+
+def purpose_by(
+    activation: str,
+    loss: str,
+    signature: Signature,
+    *,
+    task: Task | None = None,
+    labels: Sequence[str] | None = None,
+) -> Purpose:
+    """What a model is for: as told, else by how its output is computed.
+
+    Args:
+        activation: What gives the only output, such as "softmax"; empty where that is not known.
+        loss: What it was trained with, in small letters; empty where that is not known.
         signature: Its signature.
         task: "classification" or "regression"; None finds it out.
         labels: Names of the classes; two for an output of one number, the second for 1.
@@ -50,11 +80,8 @@ def purpose_of(
         ParameterError: No such task, or labels that no output fits.
 
     Example:
-        >>> import keras
-        >>> from tfkit.formats.named_model import NamedModel
-        >>> model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(3, "softmax")])
-        >>> NamedModel(model, labels=["red", "green", "blue"]).purpose.scores
-        'probabilities'
+        >>> purpose_by("softmax", "", Signature((), (Tensor("scores", "float32", (None, 3)),))).task
+        'classification'
     """
     if task is not None and task not in TASKS:
         raise ParameterError(f"task= must be 'classification', 'regression' or None; got {task!r}")
@@ -65,7 +92,6 @@ def purpose_of(
         raise ParameterError(f"labels= names {len(names)} classes, but no output is their scores: {shapes}")
     if output is None:
         return Purpose(task)
-    activation, loss = _activation(model), _loss(model)
     found = task or ("classification" if names else _guessed(output, activation, loss))
     scores: Scores = "probabilities" if _are_probabilities(activation, loss) else "logits"
     return Purpose(found, output, scores if found == "classification" else None, names)

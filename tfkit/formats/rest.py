@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 
 from tfkit.formats.signature import Signature, Tensor
 
-# The dtypes that its JSON reader and writer know; others fail in REST and work in gRPC.
-_CARRIED = frozenset(
-    {"bool", "float32", "float64", "int8", "int16", "int32", "int64", "string", "uint8", "uint32", "uint64"}
-)
 _NO_ROWS = 'without a row for each row of input, which REST\'s row format ("instances") cannot carry'
 # What Keras and TensorFlow call tensors that nobody named.
 _UNNAMED = re.compile(r"(keras_tensor|input_layer|output|args|input)(_\d+)+|keras_tensor|input_layer")
@@ -34,6 +31,14 @@ def rest_advice(signature: Signature, where: str = "") -> list[str]:
     return told + [each for tensor in signature.outputs for each in _of_output_shape(tensor, where, batches)]
 
 
+@functools.cache
+def _carried() -> frozenset[str]:
+    """The dtypes that its JSON reader and writer know; others fail in REST and work in gRPC."""
+    from tfkit_serving.protocol.dtypes import IN_JSON, numpy_dtype
+
+    return frozenset(numpy_dtype(number).name.replace("object", "string") for number in IN_JSON)
+
+
 def _of_tensor(side: str, tensor: Tensor, where: str) -> Iterator[str]:
     name = f"the {side} {tensor.name!r}{where}"
     if _UNNAMED.fullmatch(tensor.name):
@@ -41,7 +46,7 @@ def _of_tensor(side: str, tensor: Tensor, where: str) -> Iterator[str]:
             f"{name} has a name that Keras made up, which changes from export to export: export with "
             f"tfkit.export(…, {side}s=…), or name the layer"
         )
-    if tensor.dtype not in _CARRIED:
+    if tensor.dtype not in _carried():
         way_out = f"cast it to {_instead(tensor)} in the model, or use gRPC"
         yield f"{name} is {tensor.dtype}, which REST cannot carry: {way_out}"
 

@@ -11,8 +11,8 @@ from typing import Any
 from tfkit import child
 from tfkit.errors import ConversionError, ModelError, VerificationError
 from tfkit.factory import create
+from tfkit.formats.exportable import Exportable
 from tfkit.formats.fidelity import fidelity
-from tfkit.formats.named_model import NamedModel
 from tfkit.formats.signature import Signature
 from tfkit.reasons import reason
 
@@ -26,7 +26,7 @@ _TOLERANCE = 1e-4
 Chosen = tuple[str, Mapping[str, Any]]
 
 
-def verify_against(model: NamedModel, directory: Path, *, exporter: Chosen, inputs: Mapping[str, Any]) -> None:
+def verify_against(model: Exportable, directory: Path, *, exporter: Chosen, inputs: Mapping[str, Any]) -> None:
     """Compares what was exported, run in a fresh process, with the model's own output.
 
     Args:
@@ -45,16 +45,16 @@ def verify_against(model: NamedModel, directory: Path, *, exporter: Chosen, inpu
     problem = _difference(model.signature, first, second)
     if problem:
         raise VerificationError(
-            f"model {model.keras.name!r} gives other outputs at each call, so nothing exported can equal it: {problem}"
+            f"model {model.name!r} gives other outputs at each call, so nothing exported can equal it: {problem}"
         )
     found = predicted(directory, exporter, rows)
     is_exact = getattr(create("exporter", exporter[0], **exporter[1]), "is_exact", True)
     problem = _difference(model.signature, first, found) if is_exact else _distance(model.signature, first, found)
     if problem:
-        raise VerificationError(f"what was exported does not compute what model {model.keras.name!r} does: {problem}")
+        raise VerificationError(f"what was exported does not compute what model {model.name!r} does: {problem}")
 
 
-def computed(model: NamedModel, rows: Mapping[str, Any]) -> dict[str, Any]:
+def computed(model: Exportable, rows: Mapping[str, Any]) -> dict[str, Any]:
     """The model's own outputs, arrays by name, in dtypes that numpy knows.
 
     Raises:
@@ -65,7 +65,7 @@ def computed(model: NamedModel, rows: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return {name: comparable(values) for name, values in model.compute(rows).items()}
     except Exception as error:
-        raise ModelError(f"model {model.keras.name!r} fails on the sample: {reason(error)}") from error
+        raise ModelError(f"model {model.name!r} fails on the sample: {reason(error)}") from error
 
 
 def predicted(directory: Path, exporter: Chosen, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,14 +124,14 @@ def in_fresh_process(function: str, directory: Path, exporter: Chosen, **kwargs:
         raise VerificationError(f"what was exported does not run in a fresh process: {error}") from error
 
 
-def _check_numbers(model: NamedModel, outputs: Mapping[str, Any]) -> None:
+def _check_numbers(model: Exportable, outputs: Mapping[str, Any]) -> None:
     """Refuses a model that gives NaN: whatever was exported would equal it."""
     import numpy as np
 
     for name, values in outputs.items():
         if values.dtype.kind == "f" and np.isnan(values).any():
             raise VerificationError(
-                f"model {model.keras.name!r} gives NaN in output {name!r}: its training diverged, or the sample has NaN"
+                f"model {model.name!r} gives NaN in output {name!r}: its training diverged, or the sample has NaN"
             )
 
 

@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tfkit.errors import ConversionError, ModelError, ParameterError, TfkitError
+from tfkit.errors import ConversionError, ParameterError, TfkitError
 from tfkit.factory import create
 from tfkit.formats.example import example_row
-from tfkit.formats.named_model import NamedModel
+from tfkit.formats.exportable import Exportable
 from tfkit.formats.names import Names
-from tfkit.formats.preprocessing import preprocessing_layers, with_preprocessing
 from tfkit.formats.profile import take_profile
 from tfkit.formats.purpose import Task
 from tfkit.formats.sidecar import write_sidecar
 from tfkit.formats.signature import random_inputs
-from tfkit.models import load_model, require_built
 from tfkit.pipeline.comparison import computed, verify_against
+from tfkit.pipeline.exported import exportable
 from tfkit.pipeline.verification import verify
 from tfkit.pipeline.versions import aside, free_version, move_in
 from tfkit.reasons import reason
@@ -67,7 +66,8 @@ def export(
     What a server's clients will not be able to read, such as a bfloat16 over REST, is warned of.
 
     Args:
-        model: A built Keras model, or the path of a .keras or .h5 file.
+        model: A built Keras model, or the path of a .keras or .h5 file; of a .tflite, which the format litert copies
+            as it is and runs both to compare them.
         directory: The model's folder, which holds its versions; made where it does not exist.
         format: An exporter: its name or (name, params).
         version: A positive int; None is the highest there is and 1.
@@ -102,11 +102,16 @@ def export(
     plugin, exporter = installed().get("exporter", name), create("exporter", name, **params)
     directory = _version_holder(Path(directory))
     free_version(directory, version)
-    opened = _opened(model)
-    if preprocess is not None:
-        opened = with_preprocessing(preprocess, opened, sample)
-    named = NamedModel(opened, sample=sample, inputs=inputs, outputs=outputs, task=task, labels=labels)
-    _check_batch(named)
+    named = exportable(
+        model,
+        exporter=(name, params),
+        sample=sample,
+        inputs=inputs,
+        outputs=outputs,
+        task=task,
+        labels=labels,
+        preprocess=preprocess,
+    )
     rows = None if sample is None else named.arrange(sample)
     probe = random_inputs(named.signature) if rows is None else rows
     with aside(directory) as folder:
@@ -135,49 +140,28 @@ def _version_holder(directory: Path) -> Path:
     return directory
 
 
-def _opened(model: Any) -> Any:
-    if not isinstance(model, (str, Path)):
-        return require_built(model)
-    opened = load_model(model)
-    try:
-        return require_built(opened)
-    except ModelError:
-        raise ModelError(f"only Keras models are exported, .keras or .h5; {str(model)!r} is none") from None
-
-
-def _check_batch(named: NamedModel) -> None:
-    """Refuses a model that was built for batches of one size, and computes with no other."""
-    sizes = {tensor.shape[0] for tensor in getattr(named.keras, "inputs", None) or () if tensor.shape}
-    for tensor in named.signature.outputs:
-        if tensor.shape and tensor.shape[0] is not None and tensor.shape[0] in sizes:
-            raise ModelError(
-                f"model {named.keras.name!r} cannot be called with an open batch: it was built for batches of "
-                f"{tensor.shape[0]} rows; build it without batch_size= and batch_shape=, and without stateful layers"
-            )
-
-
-def _described(named: NamedModel, probe: Mapping[str, Any], reference: Mapping[str, Any] | None) -> dict[str, Any]:
+def _described(named: Exportable, probe: Mapping[str, Any], reference: Mapping[str, Any] | None) -> dict[str, Any]:
     """What `tfkit.json` says for those who put an interface before the model, or watch it."""
     from tfkit.children.verify import comparable
 
     return {
-        "preprocessing": preprocessing_layers(named.keras),
+        "preprocessing": named.preprocessing,
         "example": example_row({name: comparable(values[:1]) for name, values in probe.items()}),
         "profile": None if reference is None else _profile(named, reference),
     }
 
 
-def _profile(named: NamedModel, rows: Mapping[str, Any]) -> dict[str, Any]:
+def _profile(named: Exportable, rows: Mapping[str, Any]) -> dict[str, Any]:
     count = len(next(iter(rows.values())))
     # What is no row for each row of input has no distribution.
     outputs = {name: values for name, values in computed(named, rows).items() if values.shape[:1] == (count,)}
     return take_profile(rows, outputs, task=named.purpose.task)
 
 
-def _write(exporter: Any, model: NamedModel, folder: Path, rows: Mapping[str, Any]) -> None:
+def _write(exporter: Any, model: Exportable, folder: Path, rows: Mapping[str, Any]) -> None:
     try:
         exporter.write(model, folder, rows)
     except TfkitError:
         raise
     except Exception as error:
-        raise ConversionError(f"model {model.keras.name!r} could not be written: {reason(error)}") from error
+        raise ConversionError(f"model {model.name!r} could not be written: {reason(error)}") from error

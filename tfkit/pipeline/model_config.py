@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -13,6 +14,7 @@ from tfkit.pipeline.versions import versions
 FILE = "models.config"
 # A server that starts takes labels of versions that it has not loaded yet with this flag alone.
 FLAG = "--allow_version_labels_for_unavailable_models"
+_ESCAPED = re.compile(r'[\x00-\x1f\x7f"\\]')
 Labels = Mapping[str, Mapping[str, int]]
 
 
@@ -28,7 +30,8 @@ def model_config(directory: Path, *, labels: Labels | None = None, base_path: st
         A ModelServerConfig in protobuf's text format.
 
     Raises:
-        ParameterError: There is no model, or no such model or version for a label.
+        ParameterError: There is no model, or no such model or version for a label; or a name is one that URLs do
+            not take as it is.
 
     Example:
         >>> import tempfile
@@ -44,6 +47,7 @@ def model_config(directory: Path, *, labels: Labels | None = None, base_path: st
         if model not in models:
             raise ParameterError(f"there is no model {model!r} to label{suggest(model, models)}")
     root = PurePosixPath(base_path or directory.absolute())
+    _check_names(models, labels)
     return "\n".join(
         ["model_config_list {"]
         + [line for name in models for line in _entry(name, root, models[name], labels.get(name, {}))]
@@ -94,6 +98,18 @@ def config_advice(model: Path) -> Iterator[str]:
             yield from _of_config(path, model)
 
 
+def _check_names(models: Mapping[str, object], labels: Labels) -> None:
+    from tfkit_serving.configuration.names import check_name
+
+    try:
+        for model in models:
+            check_name("model's folder", model)
+            for label in labels.get(model, ()):
+                check_name("label", label)
+    except ValueError as error:
+        raise ParameterError(str(error)) from None
+
+
 def _entry(name: str, root: PurePosixPath, there: list[int], labels: Mapping[str, int]) -> Iterator[str]:
     for label, version in labels.items():
         if version not in there:
@@ -111,8 +127,12 @@ def _entry(name: str, root: PurePosixPath, there: list[int], labels: Mapping[str
 
 
 def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return f'"{escaped}"'
+    """A string of protobuf's text format."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ParameterError(f"{text!r} is no UTF-8, which a models.config is: pass another base path") from None
+    return '"' + _ESCAPED.sub(lambda found: f"\\{ord(found[0]):03o}", text) + '"'
 
 
 def _of_config(path: Path, model: Path) -> Iterator[str]:

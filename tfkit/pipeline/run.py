@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tfkit.errors import PluginNotFound, TfkitError
-from tfkit.interrupt import heard_interrupts
+from tfkit.interrupt import Terminated, heard_interrupts
 from tfkit.parameters import check
 from tfkit.pipeline.context import Context
 from tfkit.pipeline.evaluate import metric_makers
@@ -144,7 +144,7 @@ def _run_stages(context: Context) -> None:
                 if folder.finished(name) is None:
                     _run_stage(context, name, stage)
                 advance("")
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Terminated):
         folder.set_status("interrupted")
         say(f"interrupted in stage {name}; what is finished is kept in {folder.path}: run again to go on")
         raise

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tfkit.data import Data
 from tfkit.errors import ParameterError, SearchError
-from tfkit.interrupt import heard_interrupts
+from tfkit.interrupt import Terminated, heard_interrupts
 from tfkit.parameters import Ge, Gt, check
 from tfkit.pipeline.checkpoints import Checkpoints, best_trial, goal_of
 from tfkit.pipeline.chief import Budget, Chief, Event, seed_of
@@ -245,7 +245,7 @@ def _run(
         chief = Chief(oracle, runner, checkpoints, budget, progress, advance)
         try:
             return chief.run()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Terminated):
             say(f"search: interrupted; trials that come first in the next call: {', '.join(chief.running) or 'none'}")
             raise
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tfkit.errors import ParameterError
+from tfkit.interrupt import heard_terminations
 
 _ASIDE = ".tfkit-export-"
 # TensorFlow Serving reads versions as int64.
@@ -27,7 +28,7 @@ def versions(directory: Path) -> list[int]:
 
 @contextlib.contextmanager
 def aside(directory: Path) -> Iterator[Path]:
-    """An empty hidden folder inside `directory`, gone after the block whatever happens in it.
+    """An empty hidden folder inside `directory`, gone after the block whatever happens in it, also on SIGTERM.
 
     `directory` is made where it does not exist, and removed again if the block leaves it empty. What a
     process that was killed left behind is removed first: it holds no lock any more.
@@ -39,7 +40,7 @@ def aside(directory: Path) -> Iterator[Path]:
         raise ParameterError(f"the directory {str(directory)!r} is a file: pass a folder to hold the versions")
     made = [path for path in (directory, *directory.parents) if not path.exists()]
     try:
-        with _locked_folder(directory) as folder:
+        with heard_terminations(), _locked_folder(directory) as folder:
             yield folder
     finally:
         with contextlib.suppress(OSError):

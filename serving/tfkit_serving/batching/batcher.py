@@ -8,13 +8,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Any, Protocol
 
-import numpy as np
-
 from tfkit_serving.batching.options import BatchingOptions
 from tfkit_serving.batching.queue import Arrays, RowQueue, Waiting, concatenated, split
 from tfkit_serving.protocol.errors import ServingError
 
-Call = Callable[[str, Arrays, "Sequence[str] | None"], Awaitable[dict[str, np.ndarray]]]
+Call = Callable[[str, Arrays, "Sequence[str] | None"], Awaitable[Arrays]]
 _FULL = "The batch scheduling queue to which this task was submitted is full"
 
 
@@ -32,9 +30,9 @@ class Batcher:
     """Gathers requests for a version while a call of their kind runs, and runs what has gathered as one.
 
     Requests are of one kind when they ask for the same signature and outputs, and their rows have the same shapes and
-    dtypes. When nothing runs, a request starts at once. A batch that fails is halved until the requests that make it
-    fail are alone; one whose outputs do not have its rows is run request by request, and so are all of its kind from
-    then on.
+    dtypes. When nothing runs, a request starts at once. A batch is padded to the next size that is allowed, with a row
+    of its own. One that fails is halved until the requests that make it fail are alone; one whose outputs do not have
+    its rows is run request by request, and so are all of its kind from then on.
 
     Args:
         call: Runs a signature on arrays.
@@ -42,6 +40,7 @@ class Batcher:
         observer: Hears of batches and waits.
 
     Example:
+        >>> import numpy as np
         >>> async def call(signature, inputs, outputs):
         ...     return {"y": inputs["x"] * 2}
         >>> async def main():
@@ -72,7 +71,7 @@ class Batcher:
             counts[signature] += len(queue)
         return counts
 
-    async def run(self, signature: str, inputs: Arrays, outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    async def run(self, signature: str, inputs: Arrays, outputs: Sequence[str] | None = None) -> Arrays:
         """Runs a request, alone or with others.
 
         Raises:
@@ -80,7 +79,7 @@ class Batcher:
         """
         rows = _rows(inputs)
         key = _kind(signature, inputs, outputs)
-        if rows is None or key in self._unlike:
+        if rows is None or rows > self._options.max_batch_size or key in self._unlike:
             return await self.alone(signature, inputs, outputs)
         queue = self._queues.get(key)
         started = queue is not None
@@ -94,9 +93,7 @@ class Batcher:
             self._start(self._drain(key, queue, signature, outputs))
         return await request.result
 
-    async def alone(
-        self, signature: str, inputs: Arrays, outputs: Sequence[str] | None = None
-    ) -> dict[str, np.ndarray]:
+    async def alone(self, signature: str, inputs: Arrays, outputs: Sequence[str] | None = None) -> Arrays:
         """Runs a request in a call of its own, which goes on to its end even if nobody waits for it any more."""
         request = Waiting(inputs, 0, asyncio.get_running_loop().create_future())
         self._start(self._answer([request], signature, outputs))
@@ -135,8 +132,10 @@ class Batcher:
 
     async def _answer(self, batch: list[Waiting], signature: str, outputs: Sequence[str] | None) -> bool:
         """Answers the requests of a batch; False if their outputs could not be told apart."""
+        rows = sum(each.rows for each in batch)
+        size = self._options.padded(rows)
         try:
-            results = await self._call(signature, concatenated(batch), outputs)
+            results = await self._call(signature, concatenated(batch, size - rows), outputs)
         except ServingError as error:
             if len(batch) > 1 and error.code not in _OF_ALL:
                 middle = len(batch) // 2
@@ -150,12 +149,15 @@ class Batcher:
         except Exception as error:
             _fail(batch, ServingError("INTERNAL", f"{type(error).__name__}: {error}"))
             return True
-        if len(batch) == 1:
+        if len(batch) == 1 and size == rows:
             _resolve(batch[0], results)
             return True
-        parts = split(results, batch)
+        if type(results) is not dict:
+            results = await asyncio.to_thread(dict, results)  # long ones are read as they are asked for
+        parts = split(results, batch, size)
         if parts is None:
             for each in batch:
+                each.rows = 0  # as it is, with nothing to cut off
                 await self._answer([each], signature, outputs)
             return False
         for request, part in zip(batch, parts):
@@ -187,6 +189,6 @@ def _fail(batch: list[Waiting], error: ServingError) -> None:
             each.result.set_exception(ServingError(error.code, error.message))
 
 
-def _resolve(request: Waiting, results: dict[str, np.ndarray]) -> None:
+def _resolve(request: Waiting, results: Arrays) -> None:
     if not request.result.done():
         request.result.set_result(results)

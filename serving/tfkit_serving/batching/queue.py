@@ -28,7 +28,7 @@ class Waiting:
 
     inputs: Arrays
     rows: int
-    result: asyncio.Future[dict[str, np.ndarray]]
+    result: asyncio.Future[Arrays]
     since: float = field(default_factory=monotonic)
 
     @property
@@ -83,30 +83,45 @@ class RowQueue:
         return size + request.nbytes > self._options.max_batch_bytes
 
 
-def concatenated(requests: list[Waiting]) -> Arrays:
+def concatenated(requests: list[Waiting], padding: int = 0) -> Arrays:
     """The inputs of a batch.
 
+    Args:
+        requests: The batch's.
+        padding: How many rows to add: repeats of one that is there, so that no value is new to the model.
+
     Example:
-        >>> requests = [Waiting({"x": np.ones((n, 2))}, n, None) for n in (1, 3)]
-        >>> concatenated(requests)["x"].shape
-        (4, 2)
+        >>> requests = [Waiting({"x": np.full((n, 2), n)}, n, None) for n in (1, 3)]
+        >>> concatenated(requests, 1)["x"].shape
+        (5, 2)
     """
     first = requests[0].inputs
-    if len(requests) == 1:
+    if len(requests) == 1 and not padding:
         return first
-    return {name: np.concatenate([each.inputs[name] for each in requests]) for name in first}
+    return {name: _joined([each.inputs[name] for each in requests], padding) for name in first}
 
 
-def split(outputs: Arrays, requests: list[Waiting]) -> list[dict[str, np.ndarray]] | None:
+def _joined(parts: list[np.ndarray], padding: int) -> np.ndarray:
+    if padding:
+        row = next(each for each in parts if len(each))[:1]
+        parts = [*parts, np.repeat(row, padding, axis=0)]
+    return np.concatenate(parts)
+
+
+def split(outputs: Arrays, requests: list[Waiting], size: int) -> list[dict[str, np.ndarray]] | None:
     """The outputs of each request of a batch; None if they do not have the batch's rows.
+
+    Args:
+        outputs: The batch's.
+        requests: Its requests.
+        size: The rows that it was run with, padding included.
 
     Example:
         >>> requests = [Waiting({"x": np.ones((n, 2))}, n, None) for n in (1, 3)]
-        >>> [each["y"].tolist() for each in split({"y": np.arange(4)}, requests)]
+        >>> [each["y"].tolist() for each in split({"y": np.arange(5)}, requests, 5)]
         [[0], [1, 2, 3]]
     """
-    total = sum(each.rows for each in requests)
-    if any(each.ndim == 0 or len(each) != total for each in outputs.values()):
+    if any(each.ndim == 0 or len(each) != size for each in outputs.values()):
         return None
     parts: list[dict[str, np.ndarray]] = []
     start = 0

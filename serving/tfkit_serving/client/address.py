@@ -64,6 +64,8 @@ def parse_address(url: str, transport: str | None = None) -> Address:
     """
     if transport not in (None, "rest", "grpc"):
         raise ValueError(f'the transport must be "rest" or "grpc"; got {transport!r}')
+    if not isinstance(url, str):
+        raise ValueError(f"{url!r} is no server's address: {_FORMS}")
     scheme, separator, _ = url.partition("://")
     parts = urlsplit(url if separator else f"//{url}")
     scheme = scheme if separator else ""

@@ -42,6 +42,7 @@ class AsyncClient:
         headers: As `Client`'s.
         authority: As `Client`'s.
         certificate: As `Client`'s.
+        api_key: As `Client`'s.
 
     Raises:
         ValueError: An argument is wrong.
@@ -56,13 +57,14 @@ class AsyncClient:
         url: str,
         *,
         transport: str | None = None,
-        timeout: float = 10.0,
+        timeout: float | None = 10.0,
         retries: int = 3,
         headers: Mapping[str, str] | None = None,
         authority: Path | None = None,
         certificate: tuple[Path, Path] | None = None,
+        api_key: str | None = None,
     ) -> None:
-        self._settings = Settings.make(url, transport, timeout, retries, headers, authority, certificate)
+        self._settings = Settings.make(url, transport, timeout, retries, headers, authority, certificate, api_key)
         self._calls = self._settings.calls()
         self._connections = _connect(self._settings)
         self._is_closed = False

@@ -13,6 +13,8 @@ from tfkit_serving.protocol.errors import ServingError
 T = TypeVar("T")
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 2.0
+# Seconds: poll() takes milliseconds in 31 bits.
+_LONGEST = 2.0e6
 
 
 @dataclass(frozen=True)
@@ -38,28 +40,30 @@ class Deadline:
     """The end of the time that a call may take, with all of its requests, retries and waits.
 
     Args:
-        seconds: How long it may take.
+        seconds: How long it may take; None without a bound.
         where: The server's address, for the error.
     """
 
-    def __init__(self, seconds: float, where: str) -> None:
+    def __init__(self, seconds: float | None, where: str) -> None:
         self._seconds, self._where = seconds, where
-        self._end = time.monotonic() + seconds
+        self._end = None if seconds is None else time.monotonic() + seconds
 
-    def left(self) -> float:
-        """Seconds that are left.
+    def left(self) -> float | None:
+        """Seconds that are left; None without a bound.
 
         Raises:
             ServingError: DEADLINE_EXCEEDED: none are.
         """
+        if self._end is None:
+            return None
         left = self._end - time.monotonic()
         if left <= 0:
             raise self.passed()
-        return left
+        return min(left, _LONGEST)
 
     def allows(self, seconds: float) -> bool:
         """Whether a wait ends before it."""
-        return time.monotonic() + seconds < self._end
+        return self._end is None or time.monotonic() + seconds < self._end
 
     def passed(self) -> ServingError:
         """The error of who did not answer in time."""

@@ -11,7 +11,7 @@ from typing import Any
 from tfkit_serving.client.address import Address
 from tfkit_serving.client.exchange import Deadline, Request
 from tfkit_serving.client.http_codec import ProtocolError, RequestWriter, ResponseReader
-from tfkit_serving.client.http_connections import MOST_IDLE, unavailable
+from tfkit_serving.client.http_connections import MOST_IDLE, failure
 from tfkit_serving.client.rest_words import accept_reply
 
 
@@ -39,10 +39,8 @@ class AsyncHttpConnections:
         try:
             connection = self._take() or await self._connect(deadline)
             reader = await connection.exchange(self._writer.write(request), deadline.left())
-        except (TimeoutError, asyncio.TimeoutError):
-            raise deadline.passed() from None
-        except (OSError, ProtocolError) as error:
-            raise unavailable(self._address, error) from error
+        except (OSError, asyncio.TimeoutError, ProtocolError) as error:
+            raise failure(self._address, error, deadline) from error
         if reader.keep_alive and not self._is_closed and len(self._idle) < MOST_IDLE:
             self._idle.append(connection)
         else:
@@ -83,7 +81,7 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self.usable = False
 
-    async def exchange(self, data: bytes, seconds: float) -> ResponseReader:
+    async def exchange(self, data: bytes, seconds: float | None) -> ResponseReader:
         """Sends a request and reads the reply; who leaves early ends the connection.
 
         Raises:
@@ -94,7 +92,7 @@ class _Connection(asyncio.Protocol):
         assert self._transport is not None
         loop = asyncio.get_running_loop()
         self._reader, self._reply = ResponseReader(), loop.create_future()
-        expiry = loop.call_later(seconds, self._fail, TimeoutError())
+        expiry = None if seconds is None else loop.call_later(seconds, self._fail, TimeoutError())
         self._transport.write(data)
         try:
             return await self._reply
@@ -102,7 +100,8 @@ class _Connection(asyncio.Protocol):
             self._transport.abort()
             raise
         finally:
-            expiry.cancel()
+            if expiry is not None:
+                expiry.cancel()
             self._reply = None
 
     def close(self) -> None:

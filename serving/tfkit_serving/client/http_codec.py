@@ -33,7 +33,7 @@ class RequestWriter:
     def __init__(self, address: Address, headers: Mapping[str, str]) -> None:
         for name, value in headers.items():
             if any(each in f"{name}{value}" for each in "\r\n\0") or not name or " " in name or ":" in name:
-                raise ValueError(f"the header {name!r}: {value!r} has characters that end a header")
+                raise ValueError(f"the header {name!r} has characters that end a header")
             if name.lower() in ("host", "content-length", "transfer-encoding", "connection"):
                 raise ValueError(f"the header {name!r} is the connection's own; leave it out")
         lines = {"Host": address.netloc, "Content-Type": "application/json", **headers}

@@ -42,10 +42,8 @@ class HttpConnections:
         """
         try:
             return self._exchange(request, deadline)
-        except TimeoutError:
-            raise deadline.passed() from None
         except (OSError, ProtocolError) as error:
-            raise unavailable(self._address, error) from error
+            raise failure(self._address, error, deadline) from error
 
     def close(self) -> None:
         """Closes the connections; one that is in use, once its reply is there."""
@@ -102,8 +100,11 @@ class HttpConnections:
         connection.close()
 
 
-def unavailable(address: Address, error: Exception) -> ServingError:
-    """The error of a server that is not reached."""
+def failure(address: Address, error: Exception, deadline: Deadline) -> ServingError:
+    """The error of a call without a reply: the time is up, or the server is not reached."""
+    # The system's own time-outs have a number; asyncio's are no OSError in Python 3.10.
+    if (isinstance(error, TimeoutError) and error.errno is None) or not isinstance(error, (OSError, ProtocolError)):
+        return deadline.passed()
     if isinstance(error, ssl.SSLCertVerificationError):
         # Another try would find the same certificate.
         return ServingError("UNAUTHENTICATED", f"the certificate of {address} is refused: {error.verify_message}")

@@ -37,12 +37,13 @@ class Client:
     Args:
         url: The server: "http://host:8501", "https://host/prefix", "grpc://host:8500", "grpcs://…" or "host:port".
         transport: "rest" or "grpc"; None for what the URL's scheme says, REST where it says nothing.
-        timeout: Seconds that a call may take, with all retries.
+        timeout: Seconds that a call may take, with all retries; None for no bound, as a server that hangs then has it.
         retries: How often a request is sent again, after growing waits, where the server is not reached or says that
             it is UNAVAILABLE (503). Other errors are raised at once.
-        headers: Header lines, with gRPC metadata, of every request, such as {"Authorization": "Bearer KEY"}.
+        headers: Header lines, with gRPC metadata, of every request, such as {"X-Request-Id": "job-7"}.
         authority: A PEM file of the certificate authorities to trust; None for the system's.
         certificate: PEM files of the client's own certificate and its key.
+        api_key: The key that the server asks for, sent as `Authorization: Bearer KEY`.
 
     Raises:
         ValueError: An argument is wrong.
@@ -59,13 +60,14 @@ class Client:
         url: str,
         *,
         transport: str | None = None,
-        timeout: float = 10.0,
+        timeout: float | None = 10.0,
         retries: int = 3,
         headers: Mapping[str, str] | None = None,
         authority: Path | None = None,
         certificate: tuple[Path, Path] | None = None,
+        api_key: str | None = None,
     ) -> None:
-        self._settings = Settings.make(url, transport, timeout, retries, headers, authority, certificate)
+        self._settings = Settings.make(url, transport, timeout, retries, headers, authority, certificate, api_key)
         self._calls = self._settings.calls()
         self._connections = _connect(self._settings)
         self._is_closed = False

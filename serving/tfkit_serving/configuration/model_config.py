@@ -74,7 +74,7 @@ def model_configs(message: Any) -> list[ModelConfig]:
     names = [each.name for each in models]
     for name in names:
         if names.count(name) > 1:
-            raise _invalid(f"the model {name!r} is configured {names.count(name)} times; name it once")
+            raise _invalid(f"Illegal to list model {name} multiple times in config list")
     return models
 
 
@@ -103,15 +103,17 @@ def _check_platform(proto: Any) -> None:
     typed, platform = proto.model_type, proto.model_platform
     if typed and platform:
         raise _invalid(
-            f"the model {proto.name!r} has both model_type (deprecated) and model_platform; leave out the first"
+            "Illegal setting both ModelServerConfig::model_type (deprecated) and ModelServerConfig::model_platform. "
+            f"Leave out the model_type of {proto.name!r}"
         )
     if typed == _TENSORFLOW_TYPE or platform == _PLATFORM:
         return
     if not platform and not typed:
-        raise _invalid(f'the model {proto.name!r} has no model_platform; write model_platform: "{_PLATFORM}"')
-    raise _invalid(
-        f'the model_platform {platform or typed!r} of {proto.name!r} is not served; it must be "{_PLATFORM}"'
-    )
+        raise _invalid(
+            "Illegal setting neither ModelServerConfig::model_type (deprecated) nor ModelServerConfig::model_platform. "
+            f'Write model_platform: "{_PLATFORM}" for {proto.name!r}'
+        )
+    raise _invalid(f'Model {proto.name} requests unsupported platform {platform or typed}; it must be "{_PLATFORM}"')
 
 
 def _invalid(text: str) -> ServingError:

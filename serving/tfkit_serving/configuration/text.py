@@ -28,5 +28,5 @@ def parse_text(path: Path, message: M) -> M:
     try:
         text_format.Parse(path.read_text(encoding="utf-8"), message)
     except text_format.ParseError as error:
-        raise ValueError(f"{path} is no {message.DESCRIPTOR.name} in text form: {error}") from error
+        raise ValueError(f"{path}: Error parsing text-format {message.DESCRIPTOR.full_name}: {error}") from error
     return message

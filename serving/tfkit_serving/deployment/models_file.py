@@ -12,6 +12,7 @@ from typing import Any
 from google.protobuf import text_encoding, text_format
 
 from tfkit_serving.configuration.model_config import ModelConfig, model_configs
+from tfkit_serving.configuration.names import check_name
 from tfkit_serving.deployment.text_fields import Field, read_fields
 from tfkit_serving.protocol.errors import ServingError
 from tfkit_serving.protocol.messages import ModelServerConfig
@@ -88,10 +89,14 @@ class ModelsFile:
             label: The label.
             version: Where it goes.
             before: The version to remember for a roll back; None forgets it.
+
+        Raises:
+            DeploymentError: There is no such label, and the new one's name is none; or the file cannot be edited.
         """
         entry = self._entry(model, label)
         note = "" if before is None else f"  # before: {before}"
         if entry is None:
+            _check_label(label)
             key = text_encoding.CEscape(label.encode(), as_utf8=True)
             added = f'version_labels {{ key: "{key}" value: {version} }}{note}'
             return self._checked(model, label, version, self._insert(self._config(model), added))
@@ -164,3 +169,10 @@ class ModelsFile:
         if made.message() != wanted:
             raise DeploymentError(f"the labels of {model!r} in {self.path} are written in a way that cannot be edited")
         return made
+
+
+def _check_label(label: str) -> None:
+    try:
+        check_name("label", label)
+    except ValueError as error:
+        raise DeploymentError(str(error)) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tfkit_serving.access.environment import environment_key
 from tfkit_serving.client.sync_client import Client
 from tfkit_serving.deployment.models_file import DeploymentError
 from tfkit_serving.protocol.errors import ServingError
@@ -41,6 +42,6 @@ def reload(server: str, config: Any) -> None:
 
 def _client(server: str) -> Client:
     try:
-        return Client(server, transport="grpc", timeout=_SECONDS, retries=0)
+        return Client(server, transport="grpc", timeout=_SECONDS, retries=0, api_key=environment_key())
     except ValueError as error:
         raise DeploymentError(f"--server {server!r}: {error}") from None

@@ -9,7 +9,6 @@ import numpy as np
 from tfkit_serving.feedback.memory import Prediction, PredictionMemory
 from tfkit_serving.feedback.quality import Quality, RollingQuality
 
-# What a model answers is float32 or less; one label beyond would drown the errors of all others in the window.
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -90,10 +89,16 @@ def _check(prediction: Prediction, labels: Sequence[str | float]) -> None:
         raise ValueError(f"the request had {len(prediction.answers)} rows and takes as many labels; got {len(labels)}")
     is_class = isinstance(prediction.answers[0], str)
     for label in labels:
-        if not (isinstance(label, str) if is_class else _is_number(label)):
+        if not (isinstance(label, str) if is_class else is_number(label)):
             kind = "a class, a string" if is_class else "a number that float32 holds"
             raise ValueError(f"a label of {prediction.model!r} is {kind}; got {label!r}")
 
 
-def _is_number(label: object) -> bool:
-    return isinstance(label, (int, float)) and not isinstance(label, bool) and abs(label) <= _LARGEST
+def is_number(value: object) -> bool:
+    """Whether it is a number that float32 holds: one beyond, or NaN, would drown the errors of all others.
+
+    Example:
+        >>> is_number(3), is_number(1e300), is_number(float("nan")), is_number("3")
+        (True, False, False, False)
+    """
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= _LARGEST

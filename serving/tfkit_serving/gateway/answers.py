@@ -7,9 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from tfkit.formats.purpose import classes
-from tfkit.formats.signature import Tensor
-
 
 def class_answers(
     scores: np.ndarray, labels: Sequence[str], *, logits: bool = False, every: bool = False
@@ -69,18 +66,6 @@ def raw_answers(outputs: Mapping[str, np.ndarray], rows: int) -> list[dict[str, 
             raise ValueError(f"the output {name!r} has the shape {output.shape}: not one entry for each of {rows} rows")
     lists = {name: plain(output) for name, output in outputs.items()}
     return [{name: lists[name][row] for name in lists} for row in range(rows)]
-
-
-def main_output(outputs: Sequence[Tensor], labels: Sequence[str]) -> Tensor | None:
-    """The output that holds the answer: the one with as many scores as labels, else the first of numbers.
-
-    Args:
-        outputs: The signature's.
-        labels: Names of the classes; empty for values.
-    """
-    numbers = [each for each in outputs if each.dtype.startswith(("float", "bfloat"))]
-    fitting = [each for each in numbers if len(each.shape) in (1, 2) and classes(each) == len(labels)]
-    return next(iter(fitting or numbers), None)
 
 
 def plain(array: np.ndarray) -> list[Any]:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from tfkit_serving.gateway.keys import Key, RateLimit
+from tfkit_serving.access import Gate, Key, Refused
 from tfkit_serving.gateway.logs import Exchange, RequestLog
 from tfkit_serving.gateway.metrics import GatewayMetrics
 from tfkit_serving.gateway.options import GatewayOptions
@@ -73,7 +73,9 @@ class Envelope:
         self._options = options
         self._metrics = metrics
         self._log = log
-        self._rates = RateLimit()
+        self._gate = None
+        if options.keys is not None:
+            self._gate = Gate(options.keys, lambda reason: metrics.refused.add((reason,)))
         self._busy = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -114,19 +116,14 @@ class Envelope:
             self._metrics.in_flight.add((), -1)
 
     def _check_key(self, task: str, headers: dict[bytes, bytes], notes: Notes) -> None:
-        if self._options.keys is None:
+        if self._gate is None:
             return
-        given = _given_key(headers)
-        if given is None:
-            raise self._refuse("no key", 401, "an API key is needed: Authorization: Bearer KEY, or X-API-Key: KEY")
-        notes.key = key = self._options.keys.find(given)
-        if key is None:
-            raise self._refuse("unknown key", 401, "the API key is not known")
-        if key.tasks and task not in key.tasks:
-            raise self._refuse("forbidden", 403, f"the key {key.name!r} does not open {task!r}")
-        wait = self._rates.wait(key.name, key.rate) if key.rate else 0.0
-        if wait:
-            raise self._refuse("rate", 429, f"the key {key.name!r} may send {key.rate:g} requests a second", wait)
+        try:
+            notes.key = key = self._gate.admit(headers.items())
+            self._gate.check(key, task)
+            self._gate.pace(key)
+        except Refused as refused:
+            raise Problem(refused.http_status, refused.message, retry_after=refused.retry_after) from None
 
     def _check_form(self, headers: dict[bytes, bytes]) -> None:
         encoding = headers.get(b"content-encoding", b"identity").lower()
@@ -251,10 +248,3 @@ def _trace_id(headers: dict[bytes, bytes]) -> str | None:
     """The trace's id of W3C's traceparent, or None."""
     found = _TRACE.fullmatch(headers.get(b"traceparent", b"").decode("latin-1"))
     return found.group(1) if found else None
-
-
-def _given_key(headers: dict[bytes, bytes]) -> str | None:
-    scheme, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
-    if scheme.lower() == "bearer" and token.strip():
-        return token.strip()
-    return headers.get(b"x-api-key", b"").decode("latin-1") or None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tfkit_serving.gateway.keys import KeyRing
-from tfkit_serving.gateway.routing import Split
+from tfkit_serving.access import KeyRing
+from tfkit_serving.routing import STICKY_HEADER
+from tfkit_serving.routing.options import RoutingOptions
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,7 @@ class GatewayOptions:
         body_timeout: Seconds that a request's body may take to arrive.
         max_concurrent: Requests answered at a time; more get 503.
         max_rows: Rows of one request at most.
-        splits: Weights of version labels, by task; "" is for all others.
-        shadows: The label that is sent every request too, by task; "" is for all others.
+        routing: Weights of version labels, and labels that are sent requests too, by task.
         sticky: The header that keeps a caller on one label of a split; "api-key" goes by the caller's key.
         keys: API keys; None asks for none.
         drift_window: Rows that the comparison with the profile spans.
@@ -34,19 +33,10 @@ class GatewayOptions:
     body_timeout: float = 30.0
     max_concurrent: int = 256
     max_rows: int = 1024
-    splits: Mapping[str, Split] = field(default_factory=dict)
-    shadows: Mapping[str, str] = field(default_factory=dict)
-    sticky: str = "X-Sticky-Key"
+    routing: RoutingOptions = field(default_factory=RoutingOptions)
+    sticky: str = STICKY_HEADER
     keys: KeyRing | None = None
     drift_window: int = 1000
     feedback_rows: int = 1000
     feedback_seconds: float = 86_400.0
     feedback_waiting: int = 100_000
-
-    def split(self, task: str) -> Split | None:
-        """The split of a task, or None."""
-        return self.splits.get(task) or self.splits.get("")
-
-    def shadow(self, task: str) -> str | None:
-        """The shadow label of a task, or None."""
-        return self.shadows.get(task) or self.shadows.get("")

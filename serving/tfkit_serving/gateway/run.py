@@ -36,6 +36,7 @@ def run_gateway(
     key: Path | None = None,
     log: RequestLog | None = None,
     ready: Callable[[str], None] = print,
+    api_key: str | None = None,
 ) -> None:
     """Serves until SIGTERM or SIGINT, then answers what is in flight and returns.
 
@@ -50,28 +51,28 @@ def run_gateway(
         key: The certificate's key, or None where the certificate's file holds it.
         log: Where requests are written; None writes all of them to standard output.
         ready: Is told the gateway's URL once it listens.
+        api_key: The key that the model server asks for.
 
     Raises:
-        ValueError: The port cannot be had, or the certificate cannot be read.
+        ValueError: The server's address is none, the port cannot be had, or the certificate cannot be read.
     """
     _check_certificate(certificate, key)
+    # A retry belongs to the caller, who knows what it may take; here it would only add to a server's load.
+    client = AsyncClient(server, transport=transport, timeout=options.timeout, retries=0, api_key=api_key)
     with _bound(host, port) as listener, _quiet_signals():
-        _run(_serve(listener, catalog, server, options, transport, certificate, key, log, ready))
+        _run(_serve(listener, catalog, client, options, certificate, key, log, ready))
 
 
 async def _serve(
     listener: socket.socket,
     catalog: Catalog,
-    server: str,
+    client: AsyncClient,
     options: GatewayOptions,
-    transport: str,
     certificate: Path | None,
     key: Path | None,
     log: RequestLog | None,
     ready: Callable[[str], None],
 ) -> None:
-    # A retry belongs to the caller, who knows what it may take; here it would only add to a server's load.
-    client = AsyncClient(server, transport=transport, timeout=options.timeout, retries=0)
     config = uvicorn.Config(
         create_gateway(catalog, client, options, log),
         http=bounded_protocol(request_seconds=options.body_timeout),

@@ -13,12 +13,14 @@ from tfkit_serving.gateway.catalog import Catalog
 from tfkit_serving.gateway.metrics import GatewayMetrics
 from tfkit_serving.gateway.options import GatewayOptions
 from tfkit_serving.gateway.problem import Problem
-from tfkit_serving.gateway.routing import Split
-from tfkit_serving.gateway.shadow import Shadow
 from tfkit_serving.gateway.task import Task
 from tfkit_serving.gateway.upstream import UnknownLabel, Upstream
 from tfkit_serving.gateway.values import stack
 from tfkit_serving.gateway.watch import Watch
+from tfkit_serving.offload.bounds import nbytes
+from tfkit_serving.routing import Split
+from tfkit_serving.routing.comparison import near
+from tfkit_serving.routing.shadow import Shadow
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Service:
         catalog: The tasks.
         watch: Drift and quality.
         metrics: Where rows are counted.
-        options: Splits and shadows.
+        options: Where requests go that name no version.
     """
 
     def __init__(
@@ -72,9 +74,9 @@ class Service:
         self.upstream = upstream
         self.catalog = catalog
         self.watch = watch
-        self.shadow = Shadow(metrics)
+        self.shadow = Shadow(metrics.shadow)
         self._metrics = metrics
-        self._options = options
+        self._routing = options.routing
 
     async def answer(self, task: Task, rows: Sequence[Mapping[str, np.ndarray]], call: Call) -> Answered:
         """Answers the rows of a request.
@@ -103,7 +105,7 @@ class Service:
         Raises:
             Problem: None does, or the server is not there.
         """
-        split = self._options.split(name)
+        split = self._routing.split(name)
         if split is None:
             return await self.upstream.version(name)
         for _, label in sorted(zip(split.weights, split.labels), key=lambda pair: -pair[0]):
@@ -116,11 +118,11 @@ class Service:
     async def _ask(
         self, task: Task, inputs: Mapping[str, np.ndarray], call: Call
     ) -> tuple[dict[str, np.ndarray], int, str | None]:
-        split = self._options.split(task.name)
+        split = self._routing.split(task.name)
         if call.version is not None or call.label is not None or split is None:
             outputs, version = await self.upstream.predict(task.name, inputs, version=call.version, label=call.label)
             return outputs, version, call.label
-        for label in _in_turn(split, call.sticky):
+        for label in split.in_turn(call.sticky):
             try:
                 outputs, version = await self.upstream.predict(task.name, inputs, version=None, label=label)
             except UnknownLabel:
@@ -131,15 +133,16 @@ class Service:
     def _shadow(
         self, task: Task, inputs: Mapping[str, np.ndarray], label: str | None, answers: Sequence[Mapping[str, Any]]
     ) -> None:
-        shadow = self._options.shadow(task.name)
-        if shadow is None or shadow == label:
+        shadow = self._routing.shadow(task.name)
+        if shadow is None or shadow.label == label or not shadow.takes():
             return
 
-        async def ask() -> list[dict[str, Any]]:
-            outputs, version = await self.upstream.predict(task.name, inputs, version=None, label=shadow)
-            return _answers(self.catalog.of_version(task, version), outputs, len(answers), False)
+        async def ask() -> int:
+            outputs, version = await self.upstream.predict(task.name, inputs, version=None, label=shadow.label)
+            others = _answers(self.catalog.of_version(task, version), outputs, len(answers), False)
+            return sum(map(agree, answers, others))
 
-        self.shadow.send(task.name, shadow, answers, ask)
+        self.shadow.send(task.name, shadow.label, len(answers), nbytes(inputs), ask)
 
 
 def _without_label(name: str, split: Split) -> Problem:
@@ -147,11 +150,25 @@ def _without_label(name: str, split: Split) -> Problem:
     return Problem(503, f"the model server has none of the labels {labels} of {name!r}", retry_after=1.0)
 
 
-def _in_turn(split: Split, sticky: str | None) -> list[str]:
-    """The label that is drawn, then the others by weight; those of weight 0 take nothing."""
-    first = split.pick(sticky)
-    others = sorted(zip(split.weights, split.labels), key=lambda pair: -pair[0])
-    return [first, *(label for weight, label in others if weight and label != first)]
+def agree(answer: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two answers say the same: one label, or values within a thousandth.
+
+    Example:
+        >>> agree({"label": "cat", "score": 0.9}, {"label": "cat", "score": 0.6})
+        True
+        >>> agree({"value": 1.0}, {"value": 1.1})
+        False
+    """
+    if "label" in answer or "label" in other:
+        return bool(answer.get("label") == other.get("label"))
+    return answer.keys() == other.keys() and all(_near(answer[name], other[name]) for name in answer)
+
+
+def _near(value: Any, other: Any) -> bool:
+    one, two = np.asarray(value), np.asarray(other)
+    if one.shape != two.shape or one.dtype.kind not in "biuf" or two.dtype.kind not in "biuf":
+        return bool(one.shape == two.shape and one.tolist() == two.tolist())
+    return bool(near(one, two).all())
 
 
 def _stacked(task: Task, rows: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:

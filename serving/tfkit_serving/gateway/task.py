@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +11,12 @@ from tfkit.errors import VerificationError
 from tfkit.formats.purpose import classes
 from tfkit.formats.sidecar import read_sidecar
 from tfkit.formats.signature import Signature, Tensor
-from tfkit_serving.gateway.answers import main_output
+from tfkit_serving.configuration.names import check_name
 from tfkit_serving.gateway.values import carries
+from tfkit_serving.routing.classes import main_output
 
 # Paths that are the gateway's own; a model of such a name would hide behind them.
 RESERVED = frozenset({"docs", "redoc", "openapi.json", "healthz", "readyz", "metrics"})
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class TaskError(ValueError):
@@ -124,8 +123,10 @@ def read_task(folder: Path) -> Task:
 def _check_name(name: str) -> None:
     if name in RESERVED:
         raise TaskError(f"the model {name!r} has the name of one of the gateway's own paths: rename its folder")
-    if not _NAME.fullmatch(name):
-        raise TaskError(f"the model {name!r} can be no route: a name is letters, digits, '.', '_' and '-'")
+    try:
+        check_name("model", name)
+    except ValueError as error:
+        raise TaskError(f"{error}, to be a route: rename its folder") from None
 
 
 def _check_inputs(name: str, signature: Signature) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tfkit_serving.drift import DriftObserver
-from tfkit_serving.feedback import FeedbackBook, Prediction, PredictionMemory, Quality, RollingQuality
+from tfkit_serving.feedback import FeedbackBook, Prediction, PredictionMemory, Quality, RollingQuality, is_number
 from tfkit_serving.gateway.metrics import GatewayMetrics
 from tfkit_serving.gateway.options import GatewayOptions
 from tfkit_serving.gateway.task import Task
@@ -64,7 +64,7 @@ class Watch:
     ) -> None:
         """Keeps answers until their labels come; those that no label can be compared with are not kept."""
         values = tuple(each.get("label" if task.kind == "classification" else "value") for each in answers)
-        if task.kind and all(isinstance(each, (str, int, float)) for each in values):
+        if task.kind and all(isinstance(each, str) or is_number(each) for each in values):
             self._book.remember(request_id, Prediction(task.name, version, values, label))
 
     def add_labels(self, task: Task, request_id: str, labels: Sequence[str | float]) -> tuple[int | None, Quality]:

@@ -30,7 +30,7 @@ class Runner(Protocol):
 
     async def run(
         self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None
-    ) -> dict[str, np.ndarray]:
+    ) -> Mapping[str, np.ndarray]:
         """Runs a signature: arrays by name."""
 
 

@@ -20,7 +20,7 @@ async def multi_inference(servable: Runner, request: Any) -> Any:
 
     Args:
         servable: The version to run.
-        request: The request; its tasks are for one model, a signature each, over one and the same input.
+        request: The request; its tasks are for one model, a signature each.
 
     Returns:
         A MultiInferenceResponse message, a result for each task in their order; their model_spec is left to the caller.
@@ -42,7 +42,7 @@ async def multi_inference(servable: Runner, request: Any) -> Any:
 def _tasks(servable: Runner, request: Any) -> list[tuple[str, Method, Sequence[str]]]:
     """A signature's key, a method and the outputs to fetch for each task."""
     found: list[tuple[str, Method, Sequence[str]]] = []
-    models, tensors = set(), set()
+    models = set()
     for task in request.tasks:
         if not task.model_spec.name:
             refuse("Found ModelSpec with an empty model name.")
@@ -58,7 +58,4 @@ def _tasks(servable: Runner, request: Any) -> list[tuple[str, Method, Sequence[s
         if method is None:
             refuse(f"Unsupported signature method_name: {task.method_name}", "UNIMPLEMENTED")
         found.append((name, method, method.outputs(servable.signatures[name])))
-        tensors.add(servable.signatures[name].inputs[INPUT].name)
-        if len(tensors) > 1:
-            refuse("Input tensor must be the same for all Signatures.")
     return found

@@ -30,7 +30,7 @@ async def regress(
         A RegressionResult message: a value for each example.
 
     Raises:
-        ServingError: INVALID_ARGUMENT or FAILED_PRECONDITION: there is no such signature, it is none for regression,
+        ServingError: INVALID_ARGUMENT: there is no such signature, it is none for regression,
             there are no examples, or the output is not a float for each. Or the kernels' error.
 
     Example:
@@ -47,9 +47,9 @@ def _outputs(signature: Signature) -> Sequence[str]:
     if len(signature.outputs) != 1:
         refuse("Expected one output Tensor.")
     if INPUT not in signature.inputs:
-        refuse(f"No regression inputs found in SignatureDef: {signature_text(signature)}", "FAILED_PRECONDITION")
+        refuse(f"No regression inputs found in SignatureDef: {signature_text(signature)}")
     if _OUTPUT not in signature.outputs:
-        refuse(f"No regression outputs found in SignatureDef: {signature_text(signature)}", "FAILED_PRECONDITION")
+        refuse(f"No regression outputs found in SignatureDef: {signature_text(signature)}")
     return [_OUTPUT]
 
 

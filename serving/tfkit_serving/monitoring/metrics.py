@@ -59,6 +59,19 @@ class ServingMetrics(Metrics):
             bounds=SECONDS_BOUNDS,
         )  # fmt: skip
         self.queue_length = self.gauge("tfkit_serving_queue_requests", "Requests that wait for a batch.", of_signature)
+        self.split_passed_over = self.counter(
+            "tfkit_serving_split_passed_over_total",
+            "Requests that went elsewhere than drawn, as the version was not there.",
+            ("model", "label"),
+        )
+        self.shadow = self.counter(
+            "tfkit_serving_shadow_rows_total",
+            "Rows also sent to the shadow: agreed, disagreed, failed or dropped.",
+            ("model", "label", "outcome"),
+        )
+        self.refused = self.counter(
+            "tfkit_serving_refused_total", "Requests refused for their API key, before they were read.", ("reason",)
+        )
         self.in_flight = self.gauge("tfkit_serving_in_flight_requests", "Requests being answered.", ("entrypoint",))
         self.versions = self.gauge(
             "tfkit_serving_version_state", "1 for the state that a version is in.", ("model", "version", "state")

@@ -50,14 +50,11 @@ def to_proto(array: Any) -> Any:
     """
     array = np.asarray(array)
     number, field = _form(array.dtype)
-    proto = TensorProto(dtype=number)
-    for size in array.shape:
-        proto.tensor_shape.dim.add(size=size)
+    proto = _shaped(number, array)
     if number == _STRING:
         proto.string_val.extend([_bytes(each) for each in array.ravel().tolist()])
         return proto
-    if not array.dtype.isnative:
-        array = array.astype(array.dtype.newbyteorder("="))
+    array = _native(array)
     if field is not None:
         flat = _parts(array.ravel(), field)
         if flat.size > _FEW and field in _TAGS:
@@ -68,6 +65,28 @@ def to_proto(array: Any) -> Any:
         proto.float8_val = array.tobytes()
     else:
         proto.tensor_content = array.tobytes()
+    return proto
+
+
+def to_content_proto(array: Any) -> Any:
+    """A TensorProto with an array's values in raw bytes; strings stay in their typed field.
+
+    Args:
+        array: As for `to_proto`.
+
+    Raises:
+        TypeError: As `to_proto`.
+
+    Example:
+        >>> to_content_proto(np.int16([1, 2])).tensor_content
+        b'\\x01\\x00\\x02\\x00'
+    """
+    array = np.asarray(array)
+    number, _ = _form(array.dtype)
+    if number == _STRING:
+        return to_proto(array)
+    proto = _shaped(number, array)
+    proto.tensor_content = _native(array).tobytes()
     return proto
 
 
@@ -103,6 +122,20 @@ def to_array(proto: Any) -> np.ndarray:
 def _form(dtype: np.dtype) -> tuple[int, str | None]:
     """The DataType of a numpy dtype, and the field that holds its values; looking up a dtype's name takes long."""
     return type_number(dtype), _FIELDS.get(dtype.name)
+
+
+def _shaped(number: int, array: np.ndarray) -> Any:
+    """A TensorProto with an array's dtype and shape."""
+    proto = TensorProto(dtype=number)
+    if not array.shape:
+        proto.tensor_shape.SetInParent()  # no dimensions are a shape, too
+    for size in array.shape:
+        proto.tensor_shape.dim.add(size=size)
+    return proto
+
+
+def _native(array: np.ndarray) -> np.ndarray:
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _shape(proto: Any) -> tuple[int, ...]:

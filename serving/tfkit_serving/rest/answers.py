@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from http import HTTPStatus
+from math import ceil
+from typing import TypeAlias
 
+from tfkit_serving.access import Refused
 from tfkit_serving.protocol.errors import ServingError
 from tfkit_serving.rest.json_writer import quote
 
 JSON = b"application/json"
 TEXT = b"text/plain"
 HTML = b"text/html"
+
+
+Body: TypeAlias = "bytes | memoryview"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,20 +29,31 @@ class Answer:
         content_type: the header of that name.
         close: whether the connection ends with it.
         code: the canonical name of the outcome, for metrics and logs.
+        headers: further headers.
     """
 
     status: int
-    body: bytes = b""
+    body: Body = b""
     content_type: bytes = JSON
     close: bool = False
     code: str = "OK"
+    headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
 def error_answer(error: ServingError, *, close: bool = False, status: int | None = None) -> Answer:
     """The JSON that TensorFlow Serving writes for an error."""
     message = quote(error.message.encode("utf-8", "surrogateescape"))
     body = b'{\n    "error": ' + message + b"\n}"
-    return Answer(status or error.http_status, body, close=close, code=error.code)
+    return Answer(status or error.http_status, body, close=close, code=error.code, headers=_advice(error))
+
+
+def _advice(error: ServingError) -> tuple[tuple[bytes, bytes], ...]:
+    """What a client does that was not let in: show a key, or wait."""
+    if not isinstance(error, Refused):
+        return ()
+    if error.retry_after is not None:
+        return ((b"retry-after", b"%d" % ceil(error.retry_after)),)
+    return ((b"www-authenticate", b"Bearer"),) if error.code == "UNAUTHENTICATED" else ()
 
 
 def page(status: int) -> Answer:

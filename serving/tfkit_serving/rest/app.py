@@ -4,64 +4,77 @@ from __future__ import annotations
 
 import json
 import logging
-import random
 from collections.abc import Coroutine
 from dataclasses import replace
-from itertools import count
-from time import perf_counter, time
+from time import perf_counter
 from typing import Any, TypeAlias
 
+from tfkit_serving.access import Gate, Key
 from tfkit_serving.monitoring.metrics import METRICS
+from tfkit_serving.offload import Offload, TooLong
 from tfkit_serving.protocol.errors import ServingError
 from tfkit_serving.rest import pages
-from tfkit_serving.rest.answers import Answer, error_answer, page
-from tfkit_serving.rest.body import BodyRefused, ClientGone, read_body
+from tfkit_serving.rest.answers import Answer, Body, error_answer, page
+from tfkit_serving.rest.body import BodyRefused, ClientGone, read_body, while_there
 from tfkit_serving.rest.calls import Calls, Record
-from tfkit_serving.rest.openapi import openapi
+from tfkit_serving.rest.cors import CORS, CORS_WITH_KEY, preflight
+from tfkit_serving.rest.observer import Observer
+from tfkit_serving.rest.offloaded import OffloadedCalls
+from tfkit_serving.rest.openapi import SECURITY, openapi
 from tfkit_serving.rest.options import RestOptions
-from tfkit_serving.rest.request_log import RequestLog
 from tfkit_serving.rest.routes import BadVersion, Call, is_api, is_target, parse_route
+from tfkit_serving.routing import STICKY_HEADER
+from tfkit_serving.servables.requests import ModelSpec
 
 Scope: TypeAlias = "dict[str, Any]"
 
 _METHODS = frozenset(("GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH"))
-_PREFLIGHT = b"text/html; charset=ISO-8859-1"
-_CORS = [
-    (b"access-control-allow-origin", b"*"),
-    (b"access-control-allow-methods", b"POST, GET"),
-    (b"access-control-allow-headers", b"Content-Type"),
-]
-_LONGEST_ID = 128
 # With these a request goes the long way: its body or its answer is not plain.
 _SPECIAL = frozenset((b"content-encoding", b"transfer-encoding", b"expect", b"upgrade", b"x-request-id"))
+_STICKY = STICKY_HEADER.lower().encode()
 _KNOWN_PATHS, _LONG_PATH = 1000, 200
 _DEFAULTS = RestOptions()
 _logger = logging.getLogger("tfkit_serving.rest")
 
 
-def create_app(core: Any, options: RestOptions = _DEFAULTS) -> RestApp:
+def create_app(
+    core: Any,
+    options: RestOptions = _DEFAULTS,
+    router: Any = None,
+    offload: Offload | None = None,
+    gate: Gate | None = None,
+) -> RestApp:
     """The REST server over a core of servables.
 
     Args:
         core: has `servable(spec)` and `status(name, version=None)`.
         options: bounds, pages, log.
+        router: has `servable(spec)` for requests that run a version; None for the core's.
+        offload: who answers long requests; None for workers of its own, which end with the application's lifespan.
+        gate: who lets requests in by their keys; None lets in all.
 
     Returns:
         An ASGI application for uvicorn or any other server. The request log is opened at once and closed at the end of
         the application's lifespan.
     """
-    return RestApp(core, options)
+    return RestApp(core, options, router, offload, gate)
 
 
 class RestApp:
     """See `create_app`."""
 
-    def __init__(self, core: Any, options: RestOptions) -> None:
+    def __init__(
+        self, core: Any, options: RestOptions, router: Any, offload: Offload | None, gate: Gate | None
+    ) -> None:
         self._core = core
         self._options = options
-        self._calls = Calls(core, options.max_depth)
-        self._log = RequestLog(options.request_log) if options.request_log else None
-        self._ids = (f"{random.getrandbits(48):012x}-{number}" for number in count(1))
+        self._gate = gate
+        self._calls = Calls(core, options.max_depth, router)
+        self._own_offload = Offload()
+        self._offloaded = OffloadedCalls(offload or self._own_offload, options.max_depth)
+        self._is_routed = router is not None
+        self._special = _SPECIAL | {_STICKY} if router is not None else _SPECIAL
+        self._observer = Observer(options)
         self._in_flight = 0
         self.draining = False
         self._known: dict[tuple[str, bytes], Call] = {}
@@ -80,8 +93,8 @@ class RestApp:
             if message["type"] == "lifespan.startup":
                 await send({"type": "lifespan.startup.complete"})
             else:
-                if self._log is not None:
-                    self._log.close()
+                await self._own_offload.close()
+                self._observer.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
@@ -96,19 +109,19 @@ class RestApp:
         finally:
             self._in_flight -= 1
         seconds = perf_counter() - started
-        identifier = self._identify(scope)
-        self._count(answer, record, seconds)
+        identifier = self._observer.identify(scope)
+        self._observer.count(answer, record, seconds)
         headers = [(b"content-type", answer.content_type), (b"content-length", b"%d" % len(answer.body))]
         if answer.close:
             headers.append((b"connection", b"close"))
         if identifier:
             headers.append((b"x-request-id", identifier))
+        headers += answer.headers
         if self._options.cors:
-            headers += _CORS
+            headers += CORS if self._gate is None else CORS_WITH_KEY
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
-        if self._log is not None:
-            self._write_log(scope, answer, record, seconds, identifier)
+        self._observer.write(scope, answer, record, seconds, identifier)
 
     def direct(self, path: bytes, headers: list[tuple[bytes, bytes]]) -> Call | None:
         """The call of a plain POST, if it can be answered by `answer` without ASGI between.
@@ -118,11 +131,17 @@ class RestApp:
             headers: names in lower case.
         """
         call = self._known.get(("POST", path))
-        if call is None or self._log is not None or self._options.cors:
+        if call is None or self._observer.logs or self._options.cors:
             return None
         for name, value in headers:
-            if name in _SPECIAL or (name == b"content-length" and len(value) > 6):
+            if name in self._special:
+                if name != _STICKY:
+                    return None
+                call = _kept(call, value)
+            elif name == b"content-length" and len(value) > 6:
                 return None
+        if self._gate is not None and not self._gate.lets_in(headers, call.model.name):
+            return None  # the long way says why
         return call
 
     async def answer(self, call: Call, body: bytes) -> Answer:
@@ -134,10 +153,22 @@ class RestApp:
             answer = await self._guarded(self._call(call, record, body))
         finally:
             self._in_flight -= 1
-        self._count(answer, record, perf_counter() - started)
+        self._observer.count(answer, record, perf_counter() - started)
         return self._last(answer)
 
     async def _answer(self, scope: Scope, receive: Any, record: Record) -> Answer:
+        try:
+            found = self._route(scope, record)
+        except ServingError as error:
+            return error_answer(error)
+        except BadVersion:
+            return Answer(400, code="INVALID_ARGUMENT")
+        if isinstance(found, Answer):
+            return found
+        return await self._guarded(self._call(found, record, None, scope, receive))
+
+    def _route(self, scope: Scope, record: Record) -> Call | Answer:
+        """The call of a request that is let in, or the answer to one that asks for none."""
         path = scope["raw_path"]
         if scope["query_string"]:
             path += b"?" + scope["query_string"]
@@ -145,22 +176,28 @@ class RestApp:
         call = self._known.get((method, path))
         if call is None:
             if not is_api(path):
-                return self._own_page(scope, path)
+                return self._own_page(scope, path, record)
             if not is_target(path):
                 return page(400)
             if method == "OPTIONS":
-                return _preflight(scope)
+                return preflight(scope["headers"])
             if method not in _METHODS:
                 return page(501)
-            try:
-                call = self._learn(method, path)
-            except ServingError as error:
-                return error_answer(error)
-            except BadVersion:
-                return Answer(400, code="INVALID_ARGUMENT")
-        return await self._guarded(self._call(call, record, None, scope, receive))
+        if self._gate is None:
+            return call or self._learn(method, path)
+        key = self._admit(self._gate, scope, record)  # before a path is learned: they are few
+        call = call or self._learn(method, path)
+        record.model, record.action = call.model.name, call.action
+        self._gate.check(key, call.model.name)
+        self._gate.pace(key)
+        return call
 
-    async def _guarded(self, work: Coroutine[Any, Any, bytes]) -> Answer:
+    def _admit(self, gate: Gate, scope: Scope, record: Record) -> Key:
+        key = gate.admit(scope["headers"])
+        record.user = key.name
+        return key
+
+    async def _guarded(self, work: Coroutine[Any, Any, Body]) -> Answer:
         try:
             return Answer(200, await work)
         except ServingError as error:
@@ -184,7 +221,7 @@ class RestApp:
 
     async def _call(
         self, call: Call, record: Record, body: bytes | None, scope: Scope | None = None, receive: Any = None
-    ) -> bytes:
+    ) -> Body:
         """The body of the answer; the request's is read first unless it is there."""
         record.model, record.action = call.model.name, call.action
         if call.action == "status":
@@ -198,12 +235,26 @@ class RestApp:
         if body is None:
             assert scope is not None
             body = await read_body(receive, scope["headers"], self._options)
-        answer: Coroutine[Any, Any, bytes] = getattr(self._calls, call.action)(call.model, body, record)
+            call = self._kept_by(scope, call)
+        answer = self._inferred(call, record, body, receive)
         if self._options.timeout_seconds is None:
             return await answer
         return await pages.within(self._options.timeout_seconds, answer)
 
-    def _own_page(self, scope: Scope, path: bytes) -> Answer:
+    async def _inferred(self, call: Call, record: Record, body: bytes, receive: Any) -> Body:
+        """The answer of a version; another process reads the request and writes the answer where that takes long."""
+        try:
+            answer: bytes = await getattr(self._calls, call.action)(call.model, body, record)
+            return answer
+        except TooLong as too_long:
+            long = too_long
+        return await while_there(receive, self._offloaded.answer(call, body, record, long))
+
+    def _kept_by(self, scope: Scope, call: Call) -> Call:
+        key = next((value for name, value in scope["headers"] if name == _STICKY), b"") if self._is_routed else b""
+        return _kept(call, key) if key else call
+
+    def _own_page(self, scope: Scope, path: bytes, record: Record) -> Answer:
         plain = scope["raw_path"]
         if plain == self._metrics_path:
             METRICS.in_flight.set(("REST",), self._in_flight)
@@ -214,55 +265,25 @@ class RestApp:
             if plain == b"/readyz":
                 return pages.readiness(self._core)
             if plain == b"/openapi.json":
-                return Answer(200, json.dumps(openapi(self._core.servables())).encode())
+                return Answer(200, json.dumps(self._document(scope, record)).encode())
         if scope["method"] not in _METHODS:
             return page(501)
         return page(404 if is_target(path) else 400)
+
+    def _document(self, scope: Scope, record: Record) -> dict[str, Any]:
+        """What OpenAPI says of the models, of those that the caller's key opens."""
+        if self._gate is None:
+            return openapi(self._core.servables())
+        key = self._admit(self._gate, scope, record)
+        self._gate.pace(key)
+        return openapi(each for each in self._core.servables() if key.may_call(each.name)) | SECURITY
 
     def _last(self, answer: Answer) -> Answer:
         """The answer, the last one of its connection where the server is to stop."""
         return replace(answer, close=True) if self.draining else answer
 
-    def _identify(self, scope: Scope) -> bytes:
-        """The id that the client gave; one of our own if there is a log to find it in."""
-        for name, value in scope["headers"]:
-            if name == b"x-request-id" and 0 < len(value) <= _LONGEST_ID:
-                return bytes(value)
-        return next(self._ids).encode() if self._log is not None else b""
 
-    def _count(self, answer: Answer, record: Record, seconds: float) -> None:
-        if record.action not in ("predict", "classify", "regress"):
-            return
-        METRICS.count_request(record.model, answer.code)
-        if answer.code == "OK":
-            METRICS.observe_latency(record.model, record.action, "REST", seconds * 1e6)
-        if record.version is not None:
-            METRICS.observe_signature(record.model, record.version, record.signature, answer.code, seconds)
-
-    def _write_log(self, scope: Scope, answer: Answer, record: Record, seconds: float, identifier: bytes) -> None:
-        if answer.code == "OK" and random.random() >= self._options.request_log_fraction:
-            return
-        assert self._log is not None
-        self._log.add(
-            {
-                "time": time(),
-                "method": scope["method"],
-                "path": scope["raw_path"].decode("latin-1"),
-                "model": record.model.encode("utf-8", "replace").decode(),
-                "version": record.version,
-                "signature": record.signature.encode("utf-8", "replace").decode(),
-                "status": answer.status,
-                "code": answer.code,
-                "latency_ms": round(seconds * 1e3, 3),
-                "rows": record.rows,
-                "request_id": identifier.decode("latin-1"),
-            }
-        )
-
-
-def _preflight(scope: Scope) -> Answer:
-    """The real server's answer to OPTIONS: a browser's question from some site, or nothing that it takes."""
-    origin = next((value for name, value in scope["headers"] if name == b"origin"), b"")
-    if b"http://" in origin or b"https://" in origin:
-        return Answer(200, content_type=_PREFLIGHT)
-    return Answer(400, content_type=_PREFLIGHT, code="FAILED_PRECONDITION")
+def _kept(call: Call, key: bytes) -> Call:
+    """The call of a caller that a split keeps on one version."""
+    model = call.model
+    return Call(ModelSpec(model.name, model.version, model.label, key.decode("latin-1")), call.action)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Awaitable, Iterable
+from typing import Any, TypeVar
 
 from tfkit_serving.protocol.errors import ServingError
 from tfkit_serving.rest.options import RestOptions
+
+T = TypeVar("T")
 
 
 class BodyRefused(Exception):
@@ -58,7 +60,30 @@ async def read_body(receive: Any, headers: Iterable[tuple[bytes, bytes]], option
         body = await _rest_of_body(bytearray(body), receive, options)
     if len(body) > options.max_body_bytes:
         raise _too_large(options)
-    return _inflate(body, options) if gzip else body
+    return await asyncio.to_thread(_inflate, body, options) if gzip else body
+
+
+async def while_there(receive: Any, work: Awaitable[T]) -> T:
+    """Waits for work as long as the client does.
+
+    Args:
+        receive: ASGI's, after the whole body; None where whoever waits is cancelled when the client goes.
+        work: what is given up with it.
+
+    Raises:
+        ClientGone: it closed the connection.
+    """
+    if receive is None:
+        return await work
+    working, gone = asyncio.ensure_future(work), asyncio.ensure_future(receive())
+    try:
+        await asyncio.wait((working, gone), return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientGone
+        return working.result()
+    finally:
+        working.cancel()
+        gone.cancel()
 
 
 async def _rest_of_body(body: bytearray, receive: Any, options: RestOptions) -> bytes:

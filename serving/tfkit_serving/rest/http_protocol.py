@@ -31,6 +31,8 @@ class _Direct:
 class BoundedProtocol(HttpToolsProtocol):
     """Closes connections whose request does not arrive in time, and those with headers beyond all measure.
 
+    What a client that has gone asked for is given up.
+
     Attributes:
         request_seconds: how long a whole request, or the silence before the first, may take to arrive.
         max_header_bytes: the largest head of a request.
@@ -43,6 +45,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _head_bytes = 0
     _in_head = True
     _watch: asyncio.TimerHandle | None = None
+    _answering: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Start the clock: a client that connects has to ask."""
@@ -51,15 +54,19 @@ class BoundedProtocol(HttpToolsProtocol):
         self._watch = self.loop.call_later(self.request_seconds, self._check)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
+        """Stop the clock, and what nobody waits for."""
         if self._watch is not None:
             self._watch.cancel()
+        if self._answering is not None:
+            self._answering.cancel()
         super().connection_lost(exc)
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """A client that has sent a whole request and closed its end still gets the answer."""
         if self.cycle is None or self.cycle.response_complete or self._since is not None:
             return False
+        if self.transport.get_extra_info("sslcontext") is not None:
+            return False  # TLS has no half of a connection
         self.cycle.keep_alive = False
         return True
 
@@ -122,7 +129,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if type(cycle) is not _Direct:
             super().on_message_complete()
             return
-        task = self.loop.create_task(self._answer(cycle))
+        self._answering = task = self.loop.create_task(self._answer(cycle))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
 

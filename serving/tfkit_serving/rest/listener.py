@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator
 
 import uvicorn
@@ -25,9 +26,10 @@ class RestListener(uvicorn.Server):
     Args:
         app: The application of `create_app`.
         sock: A bound socket.
+        tls: How it encrypts; None for plain HTTP.
     """
 
-    def __init__(self, app: RestApp, sock: socket.socket) -> None:
+    def __init__(self, app: RestApp, sock: socket.socket, tls: ssl.SSLContext | None = None) -> None:
         config = uvicorn.Config(
             app,
             http=bounded_protocol(),
@@ -41,6 +43,8 @@ class RestListener(uvicorn.Server):
             # Longer than a balancer keeps its connections: one that is closed as a request comes loses it.
             timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         )
+        config.load()
+        config.ssl = tls
         super().__init__(config)
         self._app, self._sock = app, sock
         self._serving: asyncio.Task[None] | None = None

@@ -18,6 +18,11 @@ _EXAMPLES = {"string": "text", "boolean": True, "number": 0.5, "integer": 1}
 # How many values stand for an axis that is open.
 _OPEN = 2
 _SIDECAR = "tfkit.json"
+SECURITY = {
+    "components": {"securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
+    "security": [{"key": []}],
+}
+"""What the document says where an API key is asked for."""
 
 
 def openapi(servables: Iterable[Any]) -> dict[str, Any]:

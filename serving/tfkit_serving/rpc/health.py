@@ -40,7 +40,7 @@ class Health:
             SERVICE, {"Check": unary(HealthCheckRequest, self._check), "Watch": watch}
         )
 
-    async def _check(self, request: Any) -> Any:
+    async def _check(self, request: Any, _: Any) -> Any:
         if request.service not in _KNOWN:
             raise ServingError("NOT_FOUND", f"there is no service {request.service!r} here")
         return self._response(request.service)

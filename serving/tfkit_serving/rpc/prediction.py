@@ -2,75 +2,66 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 import grpc
 
-from tfkit_serving.inference import DEFAULT_SIGNATURE, classify, examples_of, multi_inference, regress
+from tfkit_serving.access import Gate
 from tfkit_serving.monitoring.metrics import METRICS
+from tfkit_serving.offload import Offload, TooLong
+from tfkit_serving.offload.bounds import Find
 from tfkit_serving.protocol.errors import ServingError
-from tfkit_serving.protocol.messages import (
-    ClassificationRequest,
-    ClassificationResponse,
-    GetModelMetadataRequest,
-    GetModelMetadataResponse,
-    MultiInferenceRequest,
-    PredictRequest,
-    PredictResponse,
-    RegressionRequest,
-    RegressionResponse,
-    SignatureDefMap,
-)
-from tfkit_serving.protocol.tensors import to_proto
-from tfkit_serving.rpc.handlers import unary
-from tfkit_serving.rpc.model_spec import named, requested, tell
-from tfkit_serving.rpc.tensors import request_inputs, requested_outputs
+from tfkit_serving.protocol.messages import GetModelMetadataRequest, GetModelMetadataResponse, SignatureDefMap
+from tfkit_serving.routing import STICKY_HEADER
+from tfkit_serving.rpc.access import check_model
+from tfkit_serving.rpc.calls import Calls, Record
+from tfkit_serving.rpc.handlers import unary, unary_bytes
+from tfkit_serving.rpc.model_spec import requested
+from tfkit_serving.servables.requests import ModelSpec
 
 SERVICE = "tensorflow.serving.PredictionService"
 _SIGNATURES = "signature_def"
 _ANY = "type.googleapis.com/"
+_STICKY = STICKY_HEADER.lower()
+_METHODS = ("Predict", "Classify", "Regress", "MultiInference")
+_COUNTED = frozenset(_METHODS[:3])
+_IN_FLIGHT = ("GRPC",)
 
 
-def prediction_service(core: Any) -> grpc.GenericRpcHandler:
+def prediction_service(
+    core: Any, router: Any, offload: Offload, gate: Gate | None = None, *, content: bool = False
+) -> grpc.GenericRpcHandler:
     """The handler of the PredictionService's methods; PredictStreamed is not among them.
 
     Args:
         core: Where servables are found, by `servable(spec)`.
+        router: The same for requests that run a version; None for the core.
+        offload: Who answers long requests.
+        gate: Who knows which models a call's key opens; None where it needs none.
+        content: Whether Predict is answered with tensors in raw bytes.
     """
-    calls = _Calls(core)
-    return grpc.method_handlers_generic_handler(
-        SERVICE,
-        {
-            "Predict": unary(PredictRequest, _measured("Predict", calls.predict)),
-            "Classify": unary(ClassificationRequest, _measured("Classify", calls.classify)),
-            "Regress": unary(RegressionRequest, _measured("Regress", calls.regress)),
-            "MultiInference": unary(MultiInferenceRequest, calls.multi_inference),
-            "GetModelMetadata": unary(GetModelMetadataRequest, calls.metadata),
-        },
-    )
+    service = _Service(core, router, offload, gate, content)
+    handlers = {method: unary_bytes(partial(service.answer, method)) for method in _METHODS}
+    handlers["GetModelMetadata"] = unary(GetModelMetadataRequest, service.metadata)
+    return grpc.method_handlers_generic_handler(SERVICE, handlers)
 
 
-@dataclass(slots=True)
-class _Record:
-    """What a call found out about itself: who answered, and how long the model took."""
+class _Service:
+    """Answers requests, on the event loop or by a worker, and reports them to the metrics."""
 
-    version: int | None = None
-    runtime_seconds: float | None = None
+    def __init__(self, core: Any, router: Any, offload: Offload, gate: Gate | None, content: bool) -> None:
+        self._core, self._router, self._offload, self._gate = core, router, offload, gate
+        self._calls, self._content = Calls(content=content), content
+        METRICS.in_flight.add(_IN_FLIGHT, 0)
 
-
-_Call = Callable[[Any, _Record], Awaitable[Any]]
-
-
-def _measured(api: str, call: _Call) -> Callable[[Any], Awaitable[Any]]:
-    """A call that reports to the metrics: all by their status, the time of the successes."""
-
-    async def answer(request: Any) -> Any:
-        started, record, code = perf_counter(), _Record(), "CANCELLED"
+    async def answer(self, method: str, request: bytes, context: Any) -> bytes:
+        """The response to a request: all are counted by their status, with the time of the successes."""
+        started, record, code = perf_counter(), Record(), "CANCELLED"
+        METRICS.in_flight.add(_IN_FLIGHT, 1)
         try:
-            response = await call(request, record)
+            response = await self._answer(method, request, self._find(context, record), record)
             code = "OK"
             return response
         except ServingError as error:
@@ -80,73 +71,42 @@ def _measured(api: str, call: _Call) -> Callable[[Any], Awaitable[Any]]:
             code = "INTERNAL"
             raise
         finally:
-            _report(api, request.model_spec, record, code, perf_counter() - started)
+            METRICS.in_flight.add(_IN_FLIGHT, -1)
+            if method in _COUNTED and record.model is not None:
+                _report(method, record, record.model, code, perf_counter() - started)
 
-    return answer
+    async def _answer(self, method: str, request: bytes, find: Find, record: Record) -> bytes:
+        try:
+            return await self._calls.answer(method, request, find, record)
+        except TooLong as too_long:
+            long = too_long
+        answered = await self._offload.answer(
+            {"kind": "rpc", "method": method, "content": self._content}, request, long
+        )
+        told = answered.told
+        record.model, record.signature, record.version = told["model"], told["signature"], told["version"]
+        record.runtime_seconds = answered.seconds
+        if answered.error is not None:
+            raise answered.error
+        return bytes(answered.body)
 
+    def _find(self, context: Any, record: Record) -> Find:
+        """How a request's version is found; its name is known then, wherever the request is read."""
 
-def _report(api: str, spec: Any, record: _Record, code: str, seconds: float) -> None:
-    METRICS.count_request(spec.name, code)
-    if code == "OK":
-        METRICS.observe_latency(spec.name, api, "GRPC", seconds * 1e6)
-    if record.runtime_seconds is not None:
-        METRICS.observe_runtime(spec.name, api, "TF1", record.runtime_seconds * 1e6)
-    if record.version is not None:
-        signature = spec.signature_name or DEFAULT_SIGNATURE
-        METRICS.observe_signature(spec.name, record.version, signature, code, seconds)
+        def find(spec: ModelSpec) -> Any:
+            record.model = spec.name
+            check_model(self._gate, context, spec.name)
+            if self._router is None:
+                return self._core.servable(spec)
+            key = next((value for name, value in context.invocation_metadata() or () if name == _STICKY), None)
+            return self._router.servable(ModelSpec(spec.name, spec.version, spec.label, key))
 
+        return find
 
-class _Calls:
-    """The calls over one core, from a request message to its response's."""
-
-    def __init__(self, core: Any) -> None:
-        self._core = core
-
-    async def predict(self, request: Any, record: _Record) -> Any:
-        servable = self._core.servable(requested(request))
-        record.version = servable.version
-        name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-        signature = servable.signatures.get(name)
-        if signature is None:
-            raise ServingError("FAILED_PRECONDITION", f'Serving signature key "{name}" not found.')
-        inputs, outputs = request_inputs(request, signature), requested_outputs(request, signature)
-        started = perf_counter()
-        arrays = await servable.run(name, inputs, outputs)
-        record.runtime_seconds = perf_counter() - started
-        response = PredictResponse()
-        tell(response.model_spec, request.model_spec, servable.version)
-        for key, array in arrays.items():
-            response.outputs[key].CopyFrom(to_proto(array))
-        return response
-
-    async def classify(self, request: Any, record: _Record) -> Any:
-        return await self._infer(classify, ClassificationResponse(), request, record)
-
-    async def regress(self, request: Any, record: _Record) -> Any:
-        return await self._infer(regress, RegressionResponse(), request, record)
-
-    async def _infer(self, infer: Any, response: Any, request: Any, record: _Record) -> Any:
-        servable = self._core.servable(requested(request))
-        record.version = servable.version
-        examples, context = examples_of(request.input)
-        started = perf_counter()
-        result = await infer(servable, request.model_spec.signature_name, examples, context=context)
-        record.runtime_seconds = perf_counter() - started
-        tell(response.model_spec, request.model_spec, servable.version)
-        response.result.CopyFrom(result)
-        return response
-
-    async def multi_inference(self, request: Any) -> Any:
-        # As in the real server, the first task says which version answers all.
-        first = request.tasks[0].model_spec if request.tasks else MultiInferenceRequest().tasks.add().model_spec
-        servable = self._core.servable(named(first))
-        response = await multi_inference(servable, request)
-        for task, result in zip(request.tasks, response.results):
-            tell(result.model_spec, task.model_spec, servable.version)
-        return response
-
-    async def metadata(self, request: Any) -> Any:
+    async def metadata(self, request: Any, context: Any) -> Any:
+        """The signatures of a model."""
         spec = requested(request)
+        check_model(self._gate, context, spec.name)
         if not request.metadata_field:
             raise ServingError("INVALID_ARGUMENT", "GetModelMetadataRequest must specify at least one metadata_field")
         for field in request.metadata_field:
@@ -161,3 +121,13 @@ class _Calls:
         packed.type_url = _ANY + signatures.DESCRIPTOR.full_name
         packed.value = signatures.SerializeToString()
         return response
+
+
+def _report(method: str, record: Record, model: str, code: str, seconds: float) -> None:
+    METRICS.count_request(model, code)
+    if code == "OK":
+        METRICS.observe_latency(model, method, "GRPC", seconds * 1e6)
+    if record.runtime_seconds is not None:
+        METRICS.observe_runtime(model, method, "TF1", record.runtime_seconds * 1e6)
+    if record.version is not None:
+        METRICS.observe_signature(model, record.version, record.signature, code, seconds)

@@ -6,11 +6,15 @@ from typing import Any
 
 import grpc
 
+from tfkit_serving.access import Gate
+from tfkit_serving.offload import Offload
 from tfkit_serving.protocol.errors import ServingError
+from tfkit_serving.rpc.access import KeyInterceptor
 from tfkit_serving.rpc.health import Health
 from tfkit_serving.rpc.management import model_service
 from tfkit_serving.rpc.options import RpcOptions
 from tfkit_serving.rpc.prediction import prediction_service
+from tfkit_serving.rpc.profiler import profiler_service
 
 _DEFAULTS = RpcOptions()
 
@@ -18,8 +22,8 @@ _DEFAULTS = RpcOptions()
 class RpcServer:
     """A gRPC server: listens from `start` to `stop`."""
 
-    def __init__(self, server: Any, health: Health | None) -> None:
-        self._server, self._health = server, health
+    def __init__(self, server: Any, health: Health | None, offload: Offload) -> None:
+        self._server, self._health, self._offload = server, health, offload
 
     async def start(self) -> None:
         """Takes requests."""
@@ -34,19 +38,30 @@ class RpcServer:
         if self._health is not None:
             self._health.leave()  # otherwise whoever watches it is waited for
         await self._server.stop(grace)
+        await self._offload.close()
 
     async def wait_for_termination(self) -> None:
         """Returns when it has stopped."""
         await self._server.wait_for_termination()
 
 
-def create_grpc_server(core: Any, address: str, options: RpcOptions = _DEFAULTS) -> tuple[RpcServer, int]:
+def create_grpc_server(
+    core: Any,
+    address: str,
+    options: RpcOptions = _DEFAULTS,
+    router: Any = None,
+    offload: Offload | None = None,
+    gate: Gate | None = None,
+) -> tuple[RpcServer, int]:
     """The gRPC server over a core of servables, bound and not yet started. Takes a running loop.
 
     Args:
-        core: Has `servable(spec)`, `status(name, version=None)` and `reload(config)`.
+        core: Has `servable(spec)`, `servables()`, `status(name, version=None)` and `reload(config)`.
         address: Host and port, such as "0.0.0.0:8500"; port 0 for one that is free.
         options: Bounds and certificates.
+        router: Has `servable(spec)` for requests that run a version; None for the core's.
+        offload: Who answers long requests; None for workers of its own, which end with it.
+        gate: Who lets calls in by their keys; None lets in all.
 
     Returns:
         The server and its port.
@@ -59,23 +74,35 @@ def create_grpc_server(core: Any, address: str, options: RpcOptions = _DEFAULTS)
         >>> server, port = create_grpc_server(core, "127.0.0.1:0")  # doctest: +SKIP
         >>> await server.start()  # doctest: +SKIP
     """
-    bound = options.max_message_bytes
+    bound, own = options.max_message_bytes, Offload()
+    arguments = {
+        "grpc.max_receive_message_length": bound,
+        "grpc.max_send_message_length": bound,
+        "grpc.so_reuseport": 0,  # a second server on the port is an error, not a lottery
+        **dict(options.channel_arguments),
+    }
     server = grpc.aio.server(
-        options=[
-            ("grpc.max_receive_message_length", bound),
-            ("grpc.max_send_message_length", bound),
-            ("grpc.so_reuseport", 0),  # a second server on the port is an error, not a lottery
-        ]
+        interceptors=None if gate is None else [KeyInterceptor(gate)],
+        options=list(arguments.items()),
     )
-    server.add_generic_rpc_handlers((prediction_service(core), model_service(core)))
+    prediction = prediction_service(core, router, offload or own, gate, content=options.tensor_content)
+    server.add_generic_rpc_handlers((prediction, model_service(core, gate)))
+    if options.profiler:
+        server.add_generic_rpc_handlers((profiler_service(core),))
     health = Health() if options.health else None
     if health is not None:
         server.add_generic_rpc_handlers((health.handler(),))
-    return RpcServer(server, health), _bind(server, address, options)
+    return RpcServer(server, health, own), _bind(server, address, options)
 
 
 def _bind(server: Any, address: str, options: RpcOptions) -> int:
     credentials = _credentials(options)
+    if options.socket_path is not None:
+        _listen(server, f"unix:{options.socket_path}", credentials)
+    return _listen(server, address, credentials)
+
+
+def _listen(server: Any, address: str, credentials: Any) -> int:
     try:
         if credentials is None:
             return int(server.add_insecure_port(address))

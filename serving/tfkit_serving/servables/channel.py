@@ -12,7 +12,7 @@ import numpy as np
 
 from tfkit_serving.servables import framing
 
-Reply = tuple[dict[str, Any], dict[str, np.ndarray]]
+Reply = tuple[dict[str, Any], Mapping[str, np.ndarray]]
 _STAGED = 1 << 16
 
 

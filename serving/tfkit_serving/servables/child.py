@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import select
 import socket
 import threading
 from collections.abc import Mapping, Sequence
@@ -16,12 +15,17 @@ import numpy as np
 import tensorflow as tf
 
 from tfkit_serving.protocol.errors import code_name
-from tfkit_serving.servables import framing
+from tfkit_serving.servables import profiling
+from tfkit_serving.servables.folders import has_lite_model
+from tfkit_serving.servables.load_options import LoadOptions
+from tfkit_serving.servables.loaded import Model
 from tfkit_serving.servables.loading import LoadedModel
 from tfkit_serving.servables.warmup import warm_up
+from tfkit_serving.servables.wire import Wire, end_with
 
 # A version's process is the first to go when memory runs out, not the server.
 _OOM_SCORE = "300"
+_PROFILE = {"start": profiling.start, "stop": profiling.stop}
 
 
 def serve(connections: Sequence[socket.socket]) -> None:
@@ -33,8 +37,8 @@ def serve(connections: Sequence[socket.socket]) -> None:
     tf.get_logger().setLevel(logging.ERROR)  # the loader of TensorFlow 1 is what the real server has
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(_OOM_SCORE)
-    threading.Thread(target=_end_with, args=[connections], daemon=True).start()
-    wires = [_Wire(each) for each in connections]
+    threading.Thread(target=end_with, args=[connections], daemon=True).start()
+    wires = [Wire(each) for each in connections]
     request, _ = wires[0].receive()
     model = _load(wires[0], request)
     if model is None:
@@ -46,45 +50,13 @@ def serve(connections: Sequence[socket.socket]) -> None:
         each.join()
 
 
-class _Wire:
-    """A connection that carries whole frames."""
-
-    def __init__(self, connection: socket.socket) -> None:
-        connection.setblocking(True)
-        self._connection = connection
-
-    def receive(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        length, header = framing.PREFIX.unpack(self._exactly(framing.PREFIX.size))
-        return framing.decode(self._exactly(length - 4), header)
-
-    def send(self, message: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> None:
-        for each in _joined(framing.encode(message, arrays)):
-            self._connection.sendall(each)
-
-    def _exactly(self, count: int) -> bytearray:
-        body = bytearray(count)
-        view = memoryview(body)
-        while view:
-            got = self._connection.recv_into(view)
-            if not got:
-                os._exit(0)
-            view = view[got:]
-        return body
-
-
-def _joined(buffers: framing.Buffers) -> framing.Buffers:
-    """One buffer where they are small: a system call costs more than a copy."""
-    small = sum(len(each) for each in buffers) < 1 << 17
-    return [b"".join(buffers)] if small else buffers
-
-
-def _load(wire: _Wire, request: dict[str, Any]) -> LoadedModel | None:
+def _load(wire: Wire, request: dict[str, Any]) -> Model | None:
+    path = Path(request.pop("path"))
     try:
-        model = LoadedModel(
-            request["path"], intra_op_threads=request["intra_op_threads"], inter_op_threads=request["inter_op_threads"]
-        )
-        if request["warm_up"]:
-            warm_up(model, Path(request["path"]))
+        options = LoadOptions(**request)
+        model = _open(path, options)
+        if options.warm_up:
+            warm_up(model, path, times=options.warm_up)
     except Exception as error:
         wire.send(_failure(error))
         return None
@@ -96,7 +68,15 @@ def _load(wire: _Wire, request: dict[str, Any]) -> LoadedModel | None:
     return model
 
 
-def _answer_all(wire: _Wire, model: LoadedModel) -> None:
+def _open(path: Path, options: LoadOptions) -> Model:
+    if not has_lite_model(path, preferred=options.prefer_lite):
+        return LoadedModel(str(path), options)
+    from tfkit_serving.servables.lite import LiteModel  # an import of its own, which few need
+
+    return LiteModel(path, threads=options.intra_op_threads)
+
+
+def _answer_all(wire: Wire, model: Model) -> None:
     try:
         while True:
             _answer(wire, model, *wire.receive())
@@ -104,9 +84,12 @@ def _answer_all(wire: _Wire, model: LoadedModel) -> None:
         os._exit(1)  # a frame that could not be read or written: nobody knows where the next begins
 
 
-def _answer(wire: _Wire, model: LoadedModel, request: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+def _answer(wire: Wire, model: Model, request: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
     try:
-        results = model.run(request["signature"], arrays, request["outputs"])
+        if "profile" in request:
+            results = {"trace": np.array([_PROFILE[request["profile"]]()], object)}
+        else:
+            results = model.run(request["signature"], arrays, request["outputs"])
     except Exception as error:
         wire.send(_failure(error))
     else:
@@ -122,12 +105,3 @@ def _failure(error: Exception) -> dict[str, str]:
     if not isinstance(code, str):
         code = "RESOURCE_EXHAUSTED" if isinstance(error, MemoryError) else "INTERNAL"
     return {"code": code, "message": text.encode("utf-8", "replace").decode()}
-
-
-def _end_with(connections: Sequence[socket.socket]) -> None:
-    """Ends the process as soon as the server's end of one is closed, whatever the other threads do."""
-    poll = select.poll()
-    for each in connections:
-        poll.register(each, 0)  # what hangs up is always told
-    poll.poll()
-    os._exit(0)

@@ -43,7 +43,7 @@ def no_versions(config: ModelConfig) -> str:
 def _label_without_version(name: str, label: str, version: int, aspired: Sequence[int]) -> ServingError:
     return ServingError(
         "FAILED_PRECONDITION",
-        f"the label {label!r} of the model {name!r} names the version {version}, which is not among the versions to "
-        f"serve ({', '.join(map(str, aspired)) or 'none'}): add it to base_path and to model_version_policy, or pass "
-        "--allow_version_labels_for_unavailable_models",
+        f"Request to assign label to version {version} of model {name}, which is not currently available for "
+        f"inference: for the label {label!r}, add it to base_path and to model_version_policy (now "
+        f"{', '.join(map(str, aspired)) or 'none'}), or pass --allow_version_labels_for_unavailable_models",
     )

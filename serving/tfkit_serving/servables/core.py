@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tfkit_serving.batching import BatchingOptions
+from tfkit_serving.batching import BatchingOptions, batching_of_version
 from tfkit_serving.configuration.model_config import ModelConfig, model_configs
 from tfkit_serving.monitoring.metrics import METRICS
 from tfkit_serving.protocol.errors import ServingError
@@ -41,6 +41,7 @@ class CoreOptions:
         labels_of_unavailable: Whether a label may name a version that is not available.
         process: How versions are loaded and run.
         batching: Bounds of batches; None for no batches.
+        batching_of_versions: Whether each version brings its own bounds instead, or has no batches.
     """
 
     poll_seconds: float = 1.0
@@ -50,6 +51,7 @@ class CoreOptions:
     labels_of_unavailable: bool = False
     process: ProcessOptions = field(default_factory=ProcessOptions)
     batching: BatchingOptions | None = field(default_factory=BatchingOptions)
+    batching_of_versions: bool = False
 
 
 class ServerCore:
@@ -224,7 +226,9 @@ class ServerCore:
         )
 
     async def _load(self, name: str, version: int, path: Path) -> Servable:
-        return await Servable.load(name, version, path, self._nursery, self._options.process, self._options.batching)
+        options = self._options
+        batching = batching_of_version(path) if options.batching_of_versions else options.batching
+        return await Servable.load(name, version, path, self._nursery, options.process, batching)
 
     async def _tried(self) -> None:
         await asyncio.gather(*(each.tried() for each in self._models.values()))

@@ -10,6 +10,7 @@ from tfkit_serving.protocol.errors import ServingError
 
 Stamp = tuple[tuple[str, int, int], ...]
 
+LITE_FILE = "model.tflite"
 _GRAPHS = ("saved_model.pb", "saved_model.pbtxt")
 _SHARD = re.compile(r"variables\.data-\d{5}-of-(\d{5})")
 _LARGEST = 2**63 - 1
@@ -23,7 +24,7 @@ def version_folders(base_path: Path) -> dict[int, Path]:
 
     Returns:
         Folders by version: those whose names are numbers, leading zeros or not, and that hold a SavedModel with all
-        shards of its variables. A folder that is still being copied is left out.
+        shards of its variables, or `model.tflite`. A folder that is still being copied is left out.
 
     Raises:
         ServingError: NOT_FOUND: there is no such base path.
@@ -37,10 +38,10 @@ def version_folders(base_path: Path) -> dict[int, Path]:
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether a folder holds all files of a SavedModel, as far as their names tell."""
+    """Whether a folder holds all files of a SavedModel, as far as their names tell, or a LiteRT model."""
     try:
-        if not any((folder / name).is_file() for name in _GRAPHS):
-            return False
+        if not _has_graph(folder):
+            return (folder / LITE_FILE).is_file()
         names = [each.name for each in (folder / "variables").iterdir()]
     except FileNotFoundError:
         return True  # a model without variables needs no such folder
@@ -50,6 +51,11 @@ def is_whole(folder: Path) -> bool:
     if not names:
         return True
     return "variables.index" in names and bool(shards) and len(shards) == int(shards[0][1])
+
+
+def has_lite_model(folder: Path, *, preferred: bool) -> bool:
+    """Whether `model.tflite` is to be loaded: it is there, and preferred or alone."""
+    return (folder / LITE_FILE).is_file() and (preferred or not _has_graph(folder))
 
 
 def stamp(folder: Path) -> Stamp:
@@ -69,6 +75,10 @@ def models_in(directory: Path) -> list[ModelConfig]:
     except OSError as error:
         raise ServingError("NOT_FOUND", f"there is no directory {directory}: {error.strerror or error}") from error
     return [ModelConfig(each.name, each) for each in entries if _has_version(each)]
+
+
+def _has_graph(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in _GRAPHS)
 
 
 def _has_version(folder: Path) -> bool:

@@ -8,7 +8,7 @@ and arrays are padded to 16 bytes, so that arrays lie aligned where they arrive.
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,32 @@ Buffers = list[Any]
 PREFIX = struct.Struct("<QI")
 _STRINGS = "O"
 _ALIGNMENT = 16
+# The arrays of a longer frame are read by whoever looks at them: a million strings take a quarter of a second.
+_LONG_FRAME = 1 << 16
+
+
+class Packed(Mapping[str, np.ndarray]):
+    """The arrays of a long frame, read at the first look at one of them. A frame takes them over as they lie.
+
+    Attributes:
+        table: Name, dtype and shape of each.
+        data: Their bytes.
+    """
+
+    def __init__(self, table: Sequence[tuple[str, str, Sequence[int]]], data: memoryview) -> None:
+        self.table, self.data = table, data
+        self._arrays: dict[str, np.ndarray] | None = None
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        if self._arrays is None:
+            self._arrays = _read(self.table, self.data)
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name, _, _ in self.table)
+
+    def __len__(self) -> int:
+        return len(self.table)
 
 
 def encode(message: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None = None) -> Buffers:
@@ -39,22 +65,19 @@ def encode(message: Mapping[str, Any], arrays: Mapping[str, np.ndarray] | None =
         >>> decode(frame[4 + 8:], header_length=PREFIX.unpack_from(frame)[1])
         ({'id': 1}, {'x': array([[1., 2.]], dtype=float32)})
     """
-    table: list[Any] = []
-    buffers: Buffers = [b""]
-    size = 0
-    for name, array in (arrays or {}).items():
-        dtype, parts = _parts(array)
-        table.append((name, dtype, array.shape))
-        length = sum(part.nbytes for part in parts)
-        buffers += [*parts, bytes(-length % _ALIGNMENT)]
-        size += length + -length % _ALIGNMENT
+    table: Sequence[Any] = []
+    buffers: Buffers = []
+    if type(arrays) is Packed:
+        table, buffers = arrays.table, [arrays.data]
+    elif arrays:
+        table, buffers = _laid_out(arrays)
+    size = sum(part.nbytes for part in buffers)
     header = orjson.dumps({**message, "arrays": table})
     header += b" " * (-len(header) % _ALIGNMENT)
-    buffers[0] = PREFIX.pack(PREFIX.size - 8 + len(header) + size, len(header)) + header
-    return buffers
+    return [PREFIX.pack(PREFIX.size - 8 + len(header) + size, len(header)) + header, *buffers]
 
 
-def decode(body: Any, header_length: int) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+def decode(body: Any, header_length: int) -> tuple[dict[str, Any], Mapping[str, np.ndarray]]:
     """The message and arrays of a frame's body, which is what follows the prefix.
 
     Args:
@@ -66,11 +89,27 @@ def decode(body: Any, header_length: int) -> tuple[dict[str, Any], dict[str, np.
     """
     view = memoryview(body)
     message = orjson.loads(view[:header_length])
-    arrays, at = {}, header_length
-    for name, dtype, shape in message.pop("arrays"):
-        arrays[name], at = _array(view, at, dtype, tuple(shape))
-        at += (header_length - at) % _ALIGNMENT
-    return message, arrays
+    table, data = message.pop("arrays"), view[header_length:]
+    return message, Packed(table, data) if len(data) > _LONG_FRAME else _read(table, data)
+
+
+def _laid_out(arrays: Mapping[str, np.ndarray]) -> tuple[list[Any], Buffers]:
+    table: list[Any] = []
+    buffers: Buffers = []
+    for name, array in arrays.items():
+        dtype, parts = _parts(array)
+        table.append((name, dtype, array.shape))
+        length = sum(part.nbytes for part in parts)
+        buffers += [*parts, memoryview(bytes(-length % _ALIGNMENT))]
+    return table, buffers
+
+
+def _read(table: Sequence[tuple[str, str, Sequence[int]]], data: memoryview) -> dict[str, np.ndarray]:
+    arrays, at = {}, 0
+    for name, dtype, shape in table:
+        arrays[name], at = _array(data, at, dtype, tuple(shape))
+        at += -at % _ALIGNMENT
+    return arrays
 
 
 def _parts(array: np.ndarray) -> tuple[str, list[memoryview]]:

@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from google.protobuf import text_format
 from tensorflow.core.protobuf import config_pb2
 
-TAG = "serve"
+from tfkit_serving.protocol.errors import ServingError
+from tfkit_serving.servables.load_options import LoadOptions
+
 # DirectSession's word for the thread that calls: no hops between threads, which cost a small model half of its time.
 _CALLING_THREAD = -1
 _WRONG_DTYPE = "Type mismatch: actual "
+_DEFAULTS = LoadOptions()
 _LOOPS = frozenset({"While", "StatelessWhile", "Enter", "RefEnter", "For", "Scan"})
 
 
@@ -21,27 +25,24 @@ class LoadedModel:
 
     Args:
         path: The version's folder.
-        intra_op_threads: Threads that share an operation; 0 for one a processor.
-        inter_op_threads: Threads that run operations side by side. 0: the calling thread runs them one by one, but
-            for graphs with loops, which take TensorFlow's own number.
+        options: How it is loaded. Without threads for operations side by side, the calling thread runs them one by
+            one, but for graphs with loops, which take TensorFlow's own number.
 
     Raises:
         tf.errors.OpError: TensorFlow refuses to load it.
         OSError: A file is missing or damaged.
-        RuntimeError: It has no graph for serving.
+        RuntimeError: It has no graph with these tags.
+        ServingError: The session's configuration is none.
     """
 
-    def __init__(self, path: str, *, intra_op_threads: int = 0, inter_op_threads: int = 0) -> None:
-        config = config_pb2.ConfigProto(
-            intra_op_parallelism_threads=intra_op_threads, inter_op_parallelism_threads=inter_op_threads
-        )
-        config.gpu_options.allow_growth = True  # each version is a process: none may take a whole GPU
+    def __init__(self, path: str, options: LoadOptions = _DEFAULTS) -> None:
+        config = _config(options)
         graph = tf.Graph()
         with graph.as_default():
             self._session = tf.compat.v1.Session(graph=graph, config=config)
-            meta_graph = tf.compat.v1.saved_model.loader.load(self._session, [TAG], path)
+            meta_graph = tf.compat.v1.saved_model.loader.load(self._session, list(options.tags), path)
         self._signatures: dict[str, Any] = dict(meta_graph.signature_def.items())
-        alone = not inter_op_threads and not _has_loop(meta_graph.graph_def)
+        alone = not config.inter_op_parallelism_threads and not _has_loop(meta_graph.graph_def)
         self._pool = _CALLING_THREAD if alone else 0
         self._callables: dict[Any, tuple[Any, tuple[str, ...]]] = {}
 
@@ -102,6 +103,23 @@ class LoadedModel:
         options.run_options.inter_op_thread_pool = self._pool
         # Session.run would refuse shapes that the graph's placeholders do not have; kernels say it in their own words.
         return self._session._make_callable_from_options(options), names
+
+
+def _config(options: LoadOptions) -> Any:
+    config = config_pb2.ConfigProto()
+    try:
+        text_format.Parse(options.session_config, config)
+    except text_format.ParseError as error:
+        raise ServingError(
+            "INVALID_ARGUMENT", f"Error parsing text-format {config.DESCRIPTOR.full_name}: {error}"
+        ) from error
+    config.intra_op_parallelism_threads = options.intra_op_threads or config.intra_op_parallelism_threads
+    config.inter_op_parallelism_threads = options.inter_op_threads or config.inter_op_parallelism_threads
+    gpu = config.gpu_options
+    gpu.per_process_gpu_memory_fraction = options.gpu_memory_fraction or gpu.per_process_gpu_memory_fraction
+    if not gpu.per_process_gpu_memory_fraction:
+        gpu.allow_growth = True  # each version is a process: none may take a whole GPU
+    return config
 
 
 def _array(value: Any) -> np.ndarray:

@@ -68,7 +68,7 @@ class Nursery:
                 [sys.executable, "-m", "tfkit_serving.servables.nursery_main", str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
-                env=_environment(),
+                env=environment(),
                 start_new_session=True,  # Ctrl-C is for the server, which lets requests finish
             )
         self._control = ours
@@ -199,8 +199,8 @@ class Nursery:
             self._process = None
 
 
-def _environment() -> dict[str, str]:
-    """The server's environment, with this package where Python finds it and TensorFlow's chatter off."""
+def environment() -> dict[str, str]:
+    """The server's environment for a process, this package where Python finds it and TensorFlow's chatter off."""
     quiet = {"TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3")}
     path = os.pathsep.join(filter(None, [str(_SOURCE_ROOT), os.environ.get("PYTHONPATH", "")]))
     return {**os.environ, **quiet, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"}

@@ -62,7 +62,10 @@ def _quiet() -> Iterator[None]:
 
 
 def _fork_if_asked(control: socket.socket, serve: Serve, own: list[socket.socket]) -> None:
-    data, descriptors, _, _ = socket.recv_fds(control, 5, MAX_CONNECTIONS)
+    try:
+        data, descriptors, _, _ = socket.recv_fds(control, 5, MAX_CONNECTIONS)
+    except ConnectionResetError:  # the server was killed
+        os._exit(0)
     if not data:
         os._exit(0)
     if not descriptors:

@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from tfkit.reasons import signal_text
 from tfkit_serving.protocol.errors import ServingError
 from tfkit_serving.servables.channel import Channel, ChannelClosed
+from tfkit_serving.servables.load_options import LoadOptions
 from tfkit_serving.servables.nursery import Nursery
 from tfkit_serving.servables.signature import Signature
 
@@ -27,17 +28,13 @@ class ProcessOptions:
 
     Attributes:
         threads: Calls of a version that run at the same time; 0 for one a processor, at least 2 and at most 8.
-        intra_op_threads: Threads that share an operation; 0 for one a processor.
-        inter_op_threads: Threads that run a graph's operations side by side; 0: the calling thread, but for loops.
-        warm_up: Whether the warm-up requests of a version are run.
+        loading: How they are loaded.
         load_seconds: How long loading and warm-up may take.
         run_seconds: How long one call may take before the process is killed; 0 for ever.
     """
 
     threads: int = 0
-    intra_op_threads: int = 0
-    inter_op_threads: int = 0
-    warm_up: bool = True
+    loading: LoadOptions = field(default_factory=LoadOptions)
     load_seconds: float = 600.0
     run_seconds: float = 60.0
 
@@ -86,22 +83,27 @@ class VersionProcess:
             raise
         return process
 
-    async def run(
-        self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None
-    ) -> dict[str, np.ndarray]:
+    async def run(self, signature: str, inputs: Arrays, outputs: Sequence[str] | None = None) -> Arrays:
         """One call of a signature; as many at a time as the process has threads.
 
         Raises:
             ServingError: The kernel's code and text; UNAVAILABLE when the process dies, DEADLINE_EXCEEDED when the
                 call takes too long, which ends the process.
         """
-        message = {"signature": signature, "outputs": outputs}
-        async with self._threads:
-            channel = self._free.pop()  # the one used last, whose thread is warm
-            try:
-                return await self._call(channel, message, inputs)
-            finally:
-                self._free.append(channel)
+        return await self._ask({"signature": signature, "outputs": outputs}, inputs)
+
+    async def profile(self, seconds: float) -> bytes:
+        """A trace of what TensorFlow does in the process for some seconds.
+
+        Raises:
+            ServingError: TensorFlow's code and text; UNAVAILABLE when the process dies.
+        """
+        await self._told_profiler("start")
+        try:
+            await asyncio.sleep(seconds)
+        finally:  # also where nobody waits for it any more
+            trace = await self._told_profiler("stop")
+        return trace
 
     def kill(self, reason: str) -> None:
         """Ends the process at once; whoever waits for it gets UNAVAILABLE with the reason."""
@@ -117,12 +119,7 @@ class VersionProcess:
 
     async def _load(self, path: Path) -> None:
         options = self._options
-        request = {
-            "path": str(path),
-            "intra_op_threads": options.intra_op_threads,
-            "inter_op_threads": options.inter_op_threads,
-            "warm_up": options.warm_up,
-        }
+        request = {"path": str(path), **asdict(options.loading)}
         try:
             message, arrays = await asyncio.wait_for(self._channels[0].request(request, {}), options.load_seconds)
         except ChannelClosed:
@@ -134,9 +131,18 @@ class VersionProcess:
             key: Signature.from_bytes(each) for key, each in zip(message["keys"], arrays["signatures"].tolist())
         }
 
-    async def _call(
-        self, channel: Channel, message: Mapping[str, object], inputs: Mapping[str, np.ndarray]
-    ) -> dict[str, np.ndarray]:
+    async def _told_profiler(self, what: str) -> bytes:
+        return bytes((await self._ask({"profile": what}, {}))["trace"][0])
+
+    async def _ask(self, message: Mapping[str, object], inputs: Arrays) -> Arrays:
+        async with self._threads:
+            channel = self._free.pop()  # the one used last, whose thread is warm
+            try:
+                return await self._call(channel, message, inputs)
+            finally:
+                self._free.append(channel)
+
+    async def _call(self, channel: Channel, message: Mapping[str, object], inputs: Mapping[str, np.ndarray]) -> Arrays:
         loop, seconds = asyncio.get_running_loop(), self._options.run_seconds
         due = loop.time() + seconds
         late = loop.call_later(seconds, self.kill, f"a call took over {seconds:g} s") if seconds else None
@@ -158,7 +164,7 @@ class VersionProcess:
         status = await self._nursery.exit_status(self.pid)  # its memory is free then
         if self._stopped_for is not None:
             return self._stopped_for
-        return f"process {self.pid} {_words(status)}"
+        return f"process {self.pid} {exit_words(status)}"
 
 
 def _raise_if_failed(message: Mapping[str, str]) -> None:
@@ -166,7 +172,13 @@ def _raise_if_failed(message: Mapping[str, str]) -> None:
         raise ServingError(message["code"], message["message"])
 
 
-def _words(status: int | None) -> str:
+def exit_words(status: int | None) -> str:
+    """How a process ended, as words behind its name.
+
+    Example:
+        >>> exit_words(1), exit_words(-9)
+        ('ended with exit status 1', 'was killed by signal 9 (SIGKILL), as when memory runs out')
+    """
     if status is None:
         return "is gone"
     if status >= 0:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -13,6 +13,7 @@ class ModelSpec:
         name: The model's name.
         version: The version's number.
         label: A label of the configuration, such as "stable".
+        key: What keeps the caller on one version of a split, or None.
 
     Example:
         >>> str(ModelSpec("digits")), str(ModelSpec("digits", 3))
@@ -22,6 +23,7 @@ class ModelSpec:
     name: str
     version: int | None = None
     label: str | None = None
+    key: str | None = field(default=None, repr=False)  # a user's name, perhaps
 
     def __str__(self) -> str:
         """As TensorFlow Serving writes it in its errors."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from tfkit_serving.batching import Batcher, BatchingOptions
 from tfkit_serving.protocol.errors import ServingError
+from tfkit_serving.servables.framing import Packed
 from tfkit_serving.servables.metrics import VersionObserver
 from tfkit_serving.servables.nursery import Nursery
 from tfkit_serving.servables.process import ProcessOptions, VersionProcess
@@ -100,7 +101,7 @@ class Servable:
 
     async def run(
         self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None
-    ) -> dict[str, np.ndarray]:
+    ) -> Mapping[str, np.ndarray]:
         """Runs a signature, with others' requests in one call where its rows allow.
 
         Args:
@@ -109,14 +110,18 @@ class Servable:
             outputs: Names of the outputs to fetch; None for all.
 
         Returns:
-            Arrays by output name, which may be views of a batch's.
+            Arrays by output name, which may be views of a batch's, or `Packed` ones where they are long.
 
         Raises:
             ServingError: The kernel's code and text; UNAVAILABLE where the process died or too many requests wait.
         """
-        if signature in self._by_rows:
+        if signature in self._by_rows and type(inputs) is not Packed:
             return await self._batcher.run(signature, inputs, outputs)
         return await self._batcher.alone(signature, inputs, outputs)
+
+    async def profile(self, seconds: float) -> bytes:
+        """A trace of its process for some seconds, as `VersionProcess.profile`; empty while there is none."""
+        return b"" if self._process is None else await self._process.profile(seconds)
 
     async def close(self, drain_seconds: float = 30.0) -> None:
         """Lets what runs finish, then ends the process: its memory is free when this returns."""
@@ -137,7 +142,7 @@ class Servable:
 
     async def _call(
         self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str] | None
-    ) -> dict[str, np.ndarray]:
+    ) -> Mapping[str, np.ndarray]:
         process = self._process
         if process is None:
             process = await asyncio.shield(self._alive)

@@ -12,7 +12,7 @@ import tfkit
 from tfkit.formats.named_model import NamedModel
 from tfkit_exporters.examination import examine
 from tfkit_exporters.saved_model import SavedModelExporter
-from tfkit_exporters.warm_up import FILE
+from tfkit_serving.servables.warmup import FILE
 
 ROWS = {"pixels": np.ones((3, 4), "float32")}
 
@@ -53,7 +53,9 @@ def test_a_damaged_warm_up_file(folder):
 
 def test_one_record_too_many(folder):
     rewrite(folder, records(folder)[-1:] * 1001)
-    with pytest.raises(tfkit.VerificationError, match="has 1001 records; TensorFlow Serving refuses"):
+    with pytest.raises(
+        tfkit.VerificationError, match=r"would refuse the version: Number of warmup records exceeds .*1000"
+    ):
         examine(folder)
 
 
@@ -64,14 +66,15 @@ def test_a_record_that_fails_is_named(folder):
     bad.predict_log.request.inputs["pixels"].CopyFrom(tf.make_tensor_proto(np.ones((1, 5), "float32")))
     kept = records(folder)
     rewrite(folder, [*kept, bad.SerializeToString()])
-    with pytest.raises(tfkit.VerificationError, match=f"record {len(kept)} of .* fails, so TensorFlow Serving would"):
+    words = rf"would refuse the version: the warm-up request {len(kept) + 1} of .* failed: Matrix size-incompatible"
+    with pytest.raises(tfkit.VerificationError, match=words):
         examine(folder)
     bad.predict_log.request.model_spec.signature_name = "nosuch"
     rewrite(folder, [bad.SerializeToString()])
-    with pytest.raises(tfkit.VerificationError, match="there is no signature 'nosuch'"):
+    with pytest.raises(tfkit.VerificationError, match='Serving signature key "nosuch" not found'):
         examine(folder)
     rewrite(folder, [prediction_log_pb2.PredictionLog().SerializeToString()])
-    with pytest.raises(tfkit.VerificationError, match="does not warm up with a record without a log"):
+    with pytest.raises(tfkit.VerificationError, match="Unsupported log_type for warmup: none"):
         examine(folder)
 
 
@@ -80,14 +83,15 @@ def test_every_kind_of_record_is_run(folder):
 
     log = prediction_log_pb2.PredictionLog()
     request = log.multi_inference_log.request
-    request.tasks.add().model_spec.signature_name = "classify"
+    task = request.tasks.add(method_name="tensorflow/serving/classify")
+    task.model_spec.name, task.model_spec.signature_name = "m", "classify"
     example = request.input.example_list.examples.add()
     example.features.feature["pixels"].float_list.value.extend([1, 2, 3, 4])
     rewrite(folder, [log.SerializeToString()])
     assert examine(folder) == []
     del example.features.feature["pixels"]
     rewrite(folder, [log.SerializeToString()])
-    with pytest.raises(tfkit.VerificationError, match=r"record 0 .*pixels"):
+    with pytest.raises(tfkit.VerificationError, match=r"warm-up request 1 .*pixels"):
         examine(folder)
 
 

@@ -105,6 +105,61 @@ def test_a_full_queue_refuses_in_the_real_servers_words():
     assert refused[0].message.startswith("The batch scheduling queue to which this task was submitted is full")
 
 
+def test_a_request_larger_than_a_batch_waits_in_no_queue():
+    async def body():
+        batcher = Batcher(Doubler(), BatchingOptions(max_batch_size=2, max_enqueued_batches=2))
+        return await outcomes(*(ask(batcher, 1000) for _ in range(3)), *(ask(batcher, 1) for _ in range(4)))
+
+    assert [len(each["y"]) for each in asyncio.run(body())] == [1000] * 3 + [1] * 4
+
+
+ALLOWED = BatchingOptions(max_batch_size=8, allowed_batch_sizes=(2, 8))
+
+
+def test_a_batch_is_padded_to_the_next_size_that_is_allowed():
+    model = Doubler()
+
+    async def body():
+        batcher = Batcher(model, ALLOWED)
+        alone = await ask(batcher, 1, value=5)
+        together = await asyncio.gather(*(ask(batcher, 1, value=each) for each in range(3)))
+        others = [await ask(batcher, rows) for rows in (0, 2, 8, 9)]
+        return alone, together, others
+
+    alone, together, others = asyncio.run(body())
+    assert model.rows == [2, 8, 0, 2, 8, 9]  # what has no rows, or more than are allowed, goes as it is
+    assert alone["y"].tolist() == [[10, 10]]
+    assert [each["z"].tolist() for each in together] == [[0], [2], [4]]
+    assert [len(each["y"]) for each in others] == [0, 2, 8, 9]
+
+
+def test_padding_is_a_row_of_the_batch():
+    seen = []
+
+    async def call(signature, inputs, outputs):
+        seen.append({name: each.tolist() for name, each in inputs.items()})
+        return dict(inputs)
+
+    async def body():
+        words = np.array([b"a", b"b", b"c"], object)
+        return await Batcher(call, ALLOWED).run("s", {"x": np.array([7.0, 8.0, 9.0]), "words": words})
+
+    answer = asyncio.run(body())
+    assert seen == [{"x": [7, 8, 9, *[7] * 5], "words": [b"a", b"b", b"c", *[b"a"] * 5]}]
+    assert answer["words"].tolist() == [b"a", b"b", b"c"]
+
+
+def test_outputs_without_the_batchs_rows_are_those_of_the_request_without_padding():
+    async def total(signature, inputs, outputs):
+        return {"total": inputs["x"].sum(axis=0)}
+
+    async def body():
+        batcher = Batcher(total, ALLOWED)
+        return [await ask(batcher, 3, value=2.0) for _ in range(2)]
+
+    assert [each["total"].tolist() for each in asyncio.run(body())] == [[6.0, 6.0]] * 2
+
+
 def test_outputs_without_the_batchs_rows_are_never_shared():
     calls = []
 
@@ -165,8 +220,8 @@ def test_a_fault_of_ones_own_answers_everybody():
     assert [each.message for each in asyncio.run(body())] == ["RuntimeError: no reason"] * 3
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_random_mixes_get_what_they_would_alone(seed):
+@pytest.mark.parametrize(("seed", "allowed"), [*((seed, ()) for seed in range(4)), (4, (4, 16)), (5, (1, 2, 16))])
+def test_random_mixes_get_what_they_would_alone(seed, allowed):
     """Signatures, widths, dtypes, strings, bad rows and clients that go away, all at once."""
     generator = random.Random(seed)
 
@@ -192,7 +247,7 @@ def test_random_mixes_get_what_they_would_alone(seed):
         return generator.choice(["s", "second"]), {"x": x}, outputs
 
     async def body():
-        batcher = Batcher(plain, BatchingOptions(max_batch_size=16))
+        batcher = Batcher(plain, BatchingOptions(max_batch_size=16, allowed_batch_sizes=allowed))
         requests, tasks = [request() for _ in range(300)], []
         for each in requests:
             tasks.append(asyncio.create_task(batcher.run(*each)))

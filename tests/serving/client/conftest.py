@@ -3,7 +3,6 @@
 import contextlib
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -88,14 +87,3 @@ def scripted():
     """Starts servers, scripted([…]), that end with the test."""
     with contextlib.ExitStack() as stack:
         yield lambda answers, tls=None: stack.enter_context(Scripted(answers, tls))
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory):
-    """PEM files of a certificate for 127.0.0.1 that signs itself, and its key."""
-    folder = tmp_path_factory.mktemp("certificates")
-    certificate, key = folder / "own.crt", folder / "own.key"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    command += ["-days", "2", "-subj", "/CN=server", "-addext", "subjectAltName=IP:127.0.0.1"]
-    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    return certificate, key

@@ -23,6 +23,7 @@ def test_forms_of_a_url(url, transport, address):
     ("url", "transport", "words"),
     [
         ("", None, "no server's address"),
+        (8501, None, "8501 is no server's address"),
         ("ftp://host", None, "no server's address"),
         ("http://host?x=1", None, "no server's address"),
         ("http://host:", None, "no port's number after its colon"),

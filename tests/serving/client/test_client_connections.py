@@ -1,6 +1,7 @@
 """Retries, deadlines and connections, of both clients, against servers that misbehave."""
 
 import asyncio
+import errno
 import socket
 import ssl
 import subprocess
@@ -90,12 +91,13 @@ def test_a_page_of_a_proxys_is_shown_as_text(kind, scripted):
 
 
 @both
-def test_nobody_listens(kind):
+@pytest.mark.parametrize("timeout", [10.0, None])
+def test_nobody_listens(kind, timeout):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     for transport in ("rest", "grpc"):
         began = time.monotonic()
-        with kind(f"127.0.0.1:{port}", transport=transport, retries=1) as client:
+        with kind(f"127.0.0.1:{port}", transport=transport, timeout=timeout, retries=1) as client:
             assert not client.ready()
             with pytest.raises(ServingError) as caught:
                 client.predict("m", {"x": [1.0]})
@@ -224,11 +226,51 @@ def test_a_closed_client_says_so(kind):
 
 
 @pytest.mark.parametrize(
-    "named", [{"timeout": 0}, {"timeout": float("nan")}, {"retries": -1}, {"authority": "ca.pem"}, {"transport": "x"}]
+    ("named", "words"),
+    [
+        ({"timeout": 0}, "timeout must be a number of seconds > 0, or None for no bound; got 0"),
+        ({"timeout": float("nan")}, "timeout must be .*; got nan"),
+        ({"timeout": "5"}, "timeout must be .*; got '5'"),
+        ({"timeout": True}, "timeout must be .*; got True"),
+        ({"retries": -1}, "retries must be an int >= 0; got -1"),
+        ({"retries": 2.0}, "retries must be an int >= 0; got 2.0"),
+        ({"retries": None}, "retries must be an int >= 0; got None"),
+        ({"headers": ["a"]}, "headers must be a mapping .*; got list"),
+        ({"headers": {"a": 1}}, "headers must be a mapping .*; got an entry of 'a'"),
+        ({"authority": "ca.pem"}, "not encrypted"),
+        ({"authority": 1}, "authority must be the path of a PEM file; got 1"),
+        ({"certificate": "own.pem"}, "certificate must be two paths"),
+        ({"transport": "x"}, "transport"),
+    ],
 )
-def test_arguments_are_checked(named):
-    with pytest.raises(ValueError, match=next(iter(named)) if "authority" not in named else "not encrypted"):
-        Client("http://host:1", **named)
+def test_arguments_are_checked(named, words):
+    for kind in (Client, AsyncClient):
+        with pytest.raises(ValueError, match=words) as caught:
+            kind("http://host:1", **named)
+        assert "\n" not in str(caught.value)
+
+
+@both
+def test_without_a_bound_a_call_waits_for_its_answer(kind, scripted):
+    """Also beyond what poll() would take."""
+    for timeout in (None, 1e9, np.float32(5)):
+        server = scripted([lambda: time.sleep(0.1) or GOOD])
+        with kind(server.url, timeout=timeout) as client:
+            assert client.predict("m", [1.0]).tolist() == [2.5]
+
+
+@both
+def test_a_time_out_of_the_systems_own_is_no_deadline(kind, monkeypatch):
+    def late(*_, **__):
+        raise TimeoutError(errno.ETIMEDOUT, "Connection timed out")
+
+    monkeypatch.setattr(socket, "create_connection", late)
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "create_connection", late)
+    words = "is not reached: Connection timed out"
+    client = kind("http://127.0.0.1:1", timeout=None, retries=0)
+    with client, pytest.raises(ServingError, match=words) as caught:
+        client.status("m")
+    assert caught.value.code == "UNAVAILABLE"
 
 
 def test_a_cancelled_call_ends_its_connection(scripted):

@@ -87,6 +87,19 @@ def test_labels_in_every_form_move_or_are_refused(tmp_path, labels):
     assert moved.before("m", "canary") == 2
 
 
+@pytest.mark.parametrize("label", ["", 'a"b', "a/b", "a:b", "a b", "a\\b", "a\n", "a,b", "..", "-a", "größer"])
+def test_a_new_label_is_one_that_every_url_and_flag_takes(file, label):
+    with pytest.raises(DeploymentError, match=r"^the label .* must be letters and digits"):
+        file.move("digits", label, 1)
+
+
+def test_a_label_of_another_programs_stays_movable(tmp_path):
+    path = tmp_path / "models.config"
+    config = 'name: "m" base_path: "/m" model_platform: "tensorflow" version_labels { key: "a\\"b" value: 1 }'
+    path.write_text(f"model_config_list {{ config {{ {config} }} }}", encoding="utf-8")
+    assert _labels(ModelsFile.read(path).move("m", 'a"b', 2).text, "m") == {'a"b': 2}
+
+
 def test_a_version_joins_a_policy_that_lists_versions(file):
     assert file.serve("digits", 3).model("digits").specific == {1, 2, 3}
     assert file.serve("digits", 2) == file
@@ -148,7 +161,8 @@ def test_what_protobuf_writes_is_edited_as_protobuf_would(tmp_path_factory, mode
         config.version_labels.update(labels)
     text = text_format.MessageToString(message, as_utf8=True)
     name = data.draw(st.sampled_from(sorted(models)))
-    label = data.draw(st.sampled_from([*sorted(models[name]), "new"]))
+    new = data.draw(st.from_regex("[A-Za-z0-9][A-Za-z0-9._-]{0,8}", fullmatch=True))
+    label = data.draw(st.sampled_from([*sorted(models[name]), new]))
     moved = ModelsFile(tmp_path_factory.getbasetemp() / "x", text).move(name, label, version, before=3)
     [config] = [each for each in message.model_config_list.config if each.name == name]
     config.version_labels[label] = version

@@ -1,12 +1,13 @@
 """The gateway's API over a fake server that computes in Python."""
 
+import asyncio
 import json
 
 import numpy as np
 import pytest
 
-from tfkit_serving.gateway.routing import parse_split
 from tfkit_serving.protocol.errors import ServingError
+from tfkit_serving.routing.options import RoutingOptions, parse_shadows, parse_splits
 
 GOOD = {"text": "good"}  # half of its letters are "o"
 
@@ -123,7 +124,7 @@ def test_versions_and_labels_are_routed(gateway):
 
 
 def test_a_split_is_kept_by_weight_and_by_caller(gateway):
-    api = gateway(splits={"sentiment": parse_split("stable=70,canary=30")})
+    api = gateway(routing=RoutingOptions(parse_splits(["sentiment:stable=70,canary=30"])))
     for user in range(300):
         headers = {"x-sticky-key": f"user-{user}"}
         labels = {api.post("/sentiment", GOOD, headers=headers).headers["x-model-label"] for _ in range(2)}
@@ -137,7 +138,7 @@ def test_a_split_is_kept_by_weight_and_by_caller(gateway):
 
 
 def test_a_label_that_was_taken_back_leaves_its_share_to_the_others(gateway):
-    api = gateway(splits={"": parse_split("stable=1,canary=99")})
+    api = gateway(routing=RoutingOptions(parse_splits(["stable=1,canary=99"])))
     del api.server.labels["canary"]
     assert {api.post("/sentiment", GOOD).headers["x-model-label"] for _ in range(5)} == {"stable"}
     api.server.labels.clear()
@@ -146,7 +147,7 @@ def test_a_label_that_was_taken_back_leaves_its_share_to_the_others(gateway):
 
 
 def test_a_shadow_is_compared_and_never_waited_for(gateway):
-    api = gateway(shadows={"": "stable"})
+    api = gateway(routing=RoutingOptions(shadows=parse_shadows(["stable"])))
     # "oo--" is half each way: both versions say class 1's 0.5; "ooog" they tell apart.
     for text in ("ooog", "oooo", "gggg"):
         assert api.post("/sentiment", {"text": text}).status_code == 200
@@ -182,6 +183,18 @@ def test_values_that_come_back_make_the_error(gateway):
     api.post("/price", {"rows": [{"rooms": 1, "place": [1, 1]}] * 2}, headers={"x-request-id": "a"})
     told = api.post("/price/feedback", {"request_id": "a", "label": [3.0, 2.0]}).json()
     assert (told["mean_absolute_error"], told["root_mean_squared_error"]) == (0.5, pytest.approx(0.5**0.5))
+
+
+@pytest.mark.parametrize(("value", "dtype"), [(np.nan, "float32"), (np.inf, "float32"), (1e308, "float64")])
+def test_an_answer_that_no_error_can_be_taken_of_spoils_none(gateway, value, dtype):
+    api = gateway()
+    row = {"rooms": 1, "place": [1, 1]}
+    api.post("/price", row, headers={"x-request-id": "good"})
+    api.server.predict = lambda *_, **__: asyncio.sleep(0, np.full((1, 1), value, dtype))
+    assert api.post("/price", row, headers={"x-request-id": "bad"}).status_code == 200
+    assert api.post("/price/feedback", {"request_id": "bad", "label": -1e38}).status_code == 404
+    assert api.post("/price/feedback", {"request_id": "good", "label": 2.5}).json()["mean_absolute_error"] == 0.5
+    assert api.metric("tfkit_feedback_mean_absolute_error", model="price", version="10") == 0.5
 
 
 def test_drift_gauges_stay_still_and_move_with_the_inputs(gateway):

@@ -21,6 +21,8 @@ def run(*arguments):
         (["--split", "stable"], "--split 'stable'"),
         (["--split", "nope:stable=1,canary=1"], "know no task 'nope'; there are embed, price, sentiment"),
         (["--shadow", "nope:canary"], "know no task 'nope'"),
+        (["--shadow", "canary=0"], "--shadow 'canary=0'"),
+        (["--shadow", "canary", "--shadow", "stable"], "all other models is there twice"),
         (["--api_keys_file", "/nowhere/keys"], "cannot be read"),
         (["--tls_key", "key.pem"], "give --tls_certificate too"),
         (["--tls_certificate", "none.pem"], "cannot be read"),

@@ -1,9 +1,7 @@
-"""The gateway's parts that need no server: values, routing, keys, logs, answers, tasks."""
+"""The gateway's parts that need no server: values, logs, answers, tasks."""
 
-import hashlib
 import io
 import json
-from collections import Counter
 
 import numpy as np
 import pytest
@@ -12,9 +10,7 @@ from hypothesis import strategies as st
 
 from tfkit.formats.signature import Tensor
 from tfkit_serving.gateway.answers import class_answers, raw_answers, value_answers
-from tfkit_serving.gateway.keys import Key, KeyRing, RateLimit, read_keys
 from tfkit_serving.gateway.logs import Exchange, RequestLog
-from tfkit_serving.gateway.routing import parse_split
 from tfkit_serving.gateway.task import TaskError, read_tasks
 from tfkit_serving.gateway.values import read_value, stack
 
@@ -95,66 +91,6 @@ def test_values_and_raw_outputs_keep_their_digits():
     assert raw_answers({"s": np.array([b"\xc3\xa9"], object)}, 1) == [{"s": "é"}]
     with pytest.raises(ValueError, match="not one entry for each of 2 rows"):
         raw_answers({"s": np.zeros(3)}, 2)
-
-
-def test_a_split_keeps_its_weights_and_its_callers():
-    split = parse_split("stable=90,canary=10,off=0")
-    picked = Counter(split.pick(f"user-{number}") for number in range(20_000))
-    # Four standard deviations of a binomial share of 0.1 over 20000 draws are 0.0085.
-    assert picked["canary"] / 20_000 == pytest.approx(0.1, abs=0.0085)
-    assert picked["off"] == 0
-    assert all(split.pick("user-7") == split.pick("user-7") for _ in range(3))
-    # 90/100 of the way, exactly, belongs to the second.
-    assert [split.pick(draw=lambda at=at: at) for at in (0.0, 0.8999, 0.9, 0.9999999)] == [
-        "stable", "stable", "canary", "canary",
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize("text", ["stable", "a=1,a=2", "a=0,b=0", "a=-1,b=2", "=1", "a=nan", "a=inf", ""])
-def test_a_wrong_split_is_refused(text):
-    with pytest.raises(ValueError, match="--split"):
-        parse_split(text)
-
-
-def test_keys_are_read_hashed_and_found(tmp_path):
-    digest = hashlib.sha256(b"s3cret").hexdigest()
-    path = tmp_path / "keys"
-    path.write_text(f"# ours\n\nweb {digest} rate=2.5 tasks=digits,sentiment\n")
-    ring = read_keys(path)
-    assert ring.find("s3cret") == Key("web", digest, 2.5, frozenset({"digits", "sentiment"}))
-    assert ring.find("s3cret ") is None
-    assert ring.find(digest) is None
-
-
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ("web s3cret", "expected NAME SHA256"),
-        ("web", "expected NAME SHA256"),
-        ("web " + "0" * 64 + " rate=0", "rate= must be requests a second"),
-        ("web " + "0" * 64 + " speed=1", "unknown option 'speed'"),
-        ("web " + "0" * 64 + "\nweb " + "1" * 64, "'web' is there twice"),
-        ("# none", "holds no key"),
-    ],
-)
-def test_a_wrong_keys_file_is_told_without_the_key(tmp_path, line, words):
-    (tmp_path / "keys").write_text(line)
-    with pytest.raises(ValueError, match=words) as error:
-        read_keys(tmp_path / "keys")
-    assert "s3cret" not in str(error.value)
-
-
-def test_a_rate_holds_over_time():
-    now = [0.0]
-    limit = RateLimit(clock=lambda: now[0])
-    passed = 0
-    for step in range(1000):
-        now[0] = step / 100
-        passed += limit.wait("web", 5.0) == 0.0
-    # 5 at once, and 5 a second for the 9.99 seconds.
-    assert passed in (54, 55)
-    assert limit.wait("other", 5.0) == 0.0
-    assert KeyRing([]).find("x") is None
 
 
 def test_a_log_line_has_the_names_of_the_common_schema():

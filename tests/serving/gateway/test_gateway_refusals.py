@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tfkit_serving.gateway.keys import Key, KeyRing
-from tfkit_serving.gateway.routing import parse_split
+from tfkit_serving.access import Key, KeyRing
+from tfkit_serving.routing.options import RoutingOptions, parse_splits
 
 GOOD = {"text": "good"}
 
@@ -141,7 +141,7 @@ def test_errors_of_feedback_name_its_own_fields(gateway):
 
 
 def test_a_split_that_nothing_answers_is_not_ready(gateway):
-    api = gateway(splits={"sentiment": parse_split("nolabel=100")})
+    api = gateway(routing=RoutingOptions(parse_splits(["sentiment:nolabel=100"])))
     reply = api.ask("GET", "/readyz")
     assert reply.status_code == 503
     assert "none of the labels nolabel of 'sentiment'" in reply.text

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import re
-import shutil
 import signal
 import ssl
 import subprocess
@@ -93,18 +92,8 @@ def test_a_server_that_is_not_there_is_told_at_once(recorded_models, free_port):
         assert httpx.get(f"{gateway.url}/readyz", timeout=30).status_code == 503
 
 
-@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl makes the certificate")
-def test_tls_is_served(recorded_models, free_port, tmp_path):
-    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
-            *("-days", "1", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
-            *("-keyout", str(key), "-out", str(certificate)),
-        ],
-        check=True,
-        capture_output=True,
-    )
+def test_tls_is_served(recorded_models, free_port, certificates):
+    certificate, key = certificates
     options = ["--tls_certificate", str(certificate), "--tls_key", str(key)]
     with running(recorded_models, f"http://127.0.0.1:{free_port}", *options) as gateway:
         assert gateway.url.startswith("https://")

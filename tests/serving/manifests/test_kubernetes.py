@@ -63,7 +63,7 @@ def test_kubernetes_takes_it(rendering, tool, tmp_path):
 def test_the_embedded_server_takes_the_same_flags(rendering):
     _, container = _server(rendering[1])
     flags = Flags.parse(container["args"])
-    assert (flags.port, flags.rest_api_port, flags.grpc_max_threads) == (8500, 8501, 64)
+    assert (flags.port, flags.rest_api_port, flags.unused["grpc_max_threads"]) == (8500, 8501, 64)
     assert flags.enable_grpc_healthcheck_service
     assert flags.allow_version_labels_for_unavailable_models
     ports = {each["name"]: each["containerPort"] for each in container["ports"]}

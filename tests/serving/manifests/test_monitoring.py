@@ -121,7 +121,7 @@ class _Prometheus:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/query?{query}", timeout=10) as answer:
             return json.load(answer)["data"]["result"]
 
-    def wait(self, condition, seconds=30):
+    def wait(self, condition, seconds=90):
         """Waits until a condition holds."""
         deadline = time.monotonic() + seconds
         while True:
@@ -191,6 +191,7 @@ def _filled_gateway():
             metrics.latency.observe(("/mlp",), seconds)
             metrics.upstream.observe(("mlp", "OK"), seconds / 2)
         metrics.feedback.add(("mlp", "1"), 2)
+        metrics.shadow.add(("mlp", "canary", "agreed"), 3)
         return metrics.render()
 
     return text

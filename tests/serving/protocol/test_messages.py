@@ -14,9 +14,9 @@ from tfkit_serving.protocol.pool import CLASSES
 from tfkit_serving.protocol.tensors import to_array, to_proto
 
 THEIRS = (model_service_pb2, prediction_log_pb2, prediction_service_pb2)
-# In no package that is installed: they belong to the server's sources and to gRPC's health checks.
+# In no package that is installed: they belong to the sources of the server and of the profiler, and to health checks.
 ABSENT = {"BatchingParameters", "HealthCheckRequest", "HealthCheckResponse", "MonitoringConfig", "PrometheusConfig"}
-ABSENT |= {"SSLConfig"}
+ABSENT |= {"SSLConfig", "ProfileRequest", "ProfileResponse", "ProfileToolData"}
 DTYPES = [
     tf.float32, tf.float64, tf.float16, tf.bfloat16, tf.int8, tf.int16, tf.int32, tf.int64, tf.uint8, tf.uint16,
     tf.uint32, tf.uint64, tf.bool, tf.complex64, tf.complex128, tf.dtypes.experimental.float8_e5m2,

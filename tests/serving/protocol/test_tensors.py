@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as numpy_strategies
 
 from tfkit_serving.protocol.errors import ServingError, code_name
 from tfkit_serving.protocol.messages import TensorProto
-from tfkit_serving.protocol.tensors import to_array, to_proto
+from tfkit_serving.protocol.tensors import to_array, to_content_proto, to_proto
 
 NUMBERS = numpy_strategies.arrays(
     st.sampled_from(
@@ -37,6 +37,24 @@ def test_content_is_read(array):
     proto.tensor_content = array.tobytes()
     back = to_array(proto)
     assert (back.dtype, back.shape, back.tobytes()) == (array.dtype, array.shape, array.tobytes())
+
+
+@given(NUMBERS)
+def test_content_is_written(array):
+    proto = TensorProto.FromString(to_content_proto(array).SerializeToString())
+    assert proto.tensor_content == array.astype(array.dtype.newbyteorder("<")).tobytes()
+    assert {field.name for field, _ in proto.ListFields()} <= {"dtype", "tensor_shape", "tensor_content"}
+    assert to_array(proto).shape == array.shape
+
+
+def test_texts_stay_texts_where_numbers_are_content():
+    assert to_content_proto([b"a", b"b"]).string_val == [b"a", b"b"]
+
+
+@pytest.mark.parametrize("write", [to_proto, to_content_proto])
+def test_a_single_value_has_a_shape_without_dimensions(write):
+    assert write(np.float32(1)).HasField("tensor_shape")
+    assert not write(np.float32(1)).tensor_shape.dim
 
 
 def test_rows_with_a_stride():

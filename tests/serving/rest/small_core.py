@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from tfkit_serving.protocol.errors import ServingError
-from tfkit_serving.protocol.messages import SignatureDef
-from tfkit_serving.servables.signature import Signature, TensorInfo
+from tfkit_serving.protocol.messages import SignatureDef, TensorInfo
+from tfkit_serving.servables.signature import Signature
 
 DTYPES = {"float": 1, "double": 2, "int32": 3, "uint8": 4, "int16": 5, "int8": 6, "string": 7, "int64": 9, "bool": 10,
           "uint16": 17, "half": 19, "uint32": 22, "uint64": 23}  # fmt: skip
@@ -17,12 +17,12 @@ DTYPES = {"float": 1, "double": 2, "int32": 3, "uint8": 4, "int16": 5, "int8": 6
 
 def signature(inputs, outputs=("y",)):
     """A signature of inputs by dtype; its shapes are unknown, as tests send all kinds."""
-    return Signature(
-        {name: TensorInfo(f"{name}:0", dtype, None) for name, dtype in inputs.items()},
-        {name: TensorInfo(f"{name}:0", 1, None) for name in outputs},
-        "tensorflow/serving/predict",
-        SignatureDef(method_name="tensorflow/serving/predict"),
-    )
+    proto = SignatureDef(method_name="tensorflow/serving/predict")
+    for name, dtype in inputs.items():
+        proto.inputs[name].MergeFrom(TensorInfo(name=f"{name}:0", dtype=dtype, tensor_shape={"unknown_rank": True}))
+    for name in outputs:
+        proto.outputs[name].MergeFrom(TensorInfo(name=f"{name}:0", dtype=1, tensor_shape={"unknown_rank": True}))
+    return Signature.from_bytes(proto.SerializeToString())
 
 
 class Servable:
@@ -111,7 +111,7 @@ async def ask(app, method, path, body=b"", headers=(), chunks=None):
     if not sent:
         return None
     headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return Reply(sent[0]["status"], headers, sent[1]["body"])
+    return Reply(sent[0]["status"], headers, bytes(sent[1]["body"]))
 
 
 def asked(app, method, path, body=b"", headers=(), **others):

@@ -15,10 +15,10 @@ from tfkit_serving.rest.options import RestOptions
 
 
 @contextlib.contextmanager
-def serving(options=None, **bounds):
+def serving(options=None, app=None, **bounds):
     """The port of a server that ends with the block."""
     config = uvicorn.Config(
-        create_app(SmallCore(), options or RestOptions()),
+        app or create_app(SmallCore(), options or RestOptions()),
         http=bounded_protocol(**bounds),
         ws="none",
         log_config=None,

@@ -103,13 +103,13 @@ class Session:
     def __init__(self, core, server, channel):
         self.core, self.server, self.channel = core, server, channel
 
-    async def call(self, method, request, timeout=10):
+    async def call(self, method, request, timeout=10, metadata=None):
         """The response; an error as (code, text)."""
         service, response = METHODS[method]
         wire = request if isinstance(request, bytes) else request.SerializeToString()
         ask = self.channel.unary_unary(f"/{service}/{method}", response_deserializer=response.FromString)
         try:
-            return await ask(wire, timeout=timeout)
+            return await ask(wire, timeout=timeout, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             return error.code().name, error.details()
 
@@ -121,18 +121,18 @@ class Session:
         return await self.call("Predict", request, timeout)
 
 
-def asked(work, options=None, credentials=None, grace=0):
+def asked(work, options=None, credentials=None, grace=0, core=None, router=None, gate=None):
     """Runs a coroutine function against a server of its own and a channel to it."""
 
     async def main():
-        core = Core()
-        server, port = create_grpc_server(core, "127.0.0.1:0", options or RpcOptions())
+        served = core or Core()
+        server, port = create_grpc_server(served, "127.0.0.1:0", options or RpcOptions(), router, gate=gate)
         await server.start()
         target = f"localhost:{port}"
         channel = grpc.aio.secure_channel(target, credentials) if credentials else grpc.aio.insecure_channel(target)
         try:
             async with channel:
-                return await work(Session(core, server, channel))
+                return await work(Session(served, server, channel))
         finally:
             await server.stop(grace)
 

@@ -1,7 +1,6 @@
 """Health checks and TLS."""
 
 import asyncio
-import subprocess
 
 import grpc
 import pytest
@@ -40,18 +39,10 @@ def test_no_health_unless_asked_for():
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
+def certificate(certificates, make_certificate):
     """A key and a certificate of localhost, signed by itself, and a pair of another authority."""
-    folder = tmp_path_factory.mktemp("tls")
-
-    def make(name):
-        key, cert = folder / f"{name}.key", folder / f"{name}.crt"
-        command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-        command += ["-days", "2", "-subj", f"/CN={name}", "-addext", "subjectAltName=DNS:localhost"]
-        subprocess.run([*command, "-keyout", key, "-out", cert], check=True, capture_output=True)
-        return key.read_bytes(), cert.read_bytes()
-
-    return make("localhost"), make("client")
+    pairs = certificates, make_certificate("client")
+    return tuple((key.read_bytes(), certificate.read_bytes()) for certificate, key in pairs)
 
 
 def test_tls(certificate):

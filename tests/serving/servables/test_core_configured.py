@@ -42,9 +42,13 @@ def test_labels_name_versions_and_move(run, core, place):
     ("text", "code", "words"),
     [
         (model("m", "/nowhere"), "NOT_FOUND", "Could not find base path /nowhere"),
-        (model("m", "BASE/m").replace("tensorflow", "pytorch"), "INVALID_ARGUMENT", "model_platform 'pytorch'"),
-        (model("m", "BASE/m", 'version_labels { key: "a" value: 9 }'), "FAILED_PRECONDITION", "names the version 9"),
-        (model("m", "BASE/m") + model("m", "BASE/m"), "INVALID_ARGUMENT", "configured 2 times"),
+        (model("m", "BASE/m").replace("tensorflow", "pytorch"), "INVALID_ARGUMENT", "unsupported platform pytorch"),
+        (
+            model("m", "BASE/m", 'version_labels { key: "a" value: 9 }'),
+            "FAILED_PRECONDITION",
+            "label to version 9 of model m,",
+        ),
+        (model("m", "BASE/m") + model("m", "BASE/m"), "INVALID_ARGUMENT", "Illegal to list model m multiple times"),
         (model("", "BASE/m"), "INVALID_ARGUMENT", "has no name"),
     ],
 )

@@ -32,6 +32,15 @@ def test_versions_are_numbered_folders_that_are_whole(tmp_path):
     assert folders.version_folders(tmp_path) == {123: tmp_path / "00000123", 7: tmp_path / "7"}
 
 
+def test_a_litert_model_alone_is_a_whole_version(tmp_path):
+    path = version(tmp_path, "3", "model.tflite")
+    assert folders.version_folders(tmp_path) == {3: path}
+    assert folders.has_lite_model(path, preferred=False)
+    version(tmp_path, "3", "saved_model.pb")
+    assert not folders.has_lite_model(path, preferred=False)
+    assert folders.has_lite_model(path, preferred=True)
+
+
 def test_a_missing_base_path_is_named(tmp_path):
     with pytest.raises(ServingError, match=r"Could not find base path .*nowhere") as caught:
         folders.version_folders(tmp_path / "nowhere")

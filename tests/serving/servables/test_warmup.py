@@ -9,6 +9,7 @@ from tfkit_serving.configuration.model_config import ModelConfig
 from tfkit_serving.protocol.messages import Example, PredictionLog
 from tfkit_serving.protocol.tensors import to_proto
 from tfkit_serving.servables.core import CoreOptions, ServerCore
+from tfkit_serving.servables.load_options import LoadOptions
 from tfkit_serving.servables.process import ProcessOptions
 from tfkit_serving.servables.requests import ModelSpec
 
@@ -66,14 +67,14 @@ def with_examples(kind, signature):
 X = np.array([1.0, 2.0], np.float32)
 
 
-def status_after(run, nursery, place, logs, warm_up=True):
+def status_after(run, nursery, place, logs, warm_up=1):
     """The status of a version with these warm-up requests, and whether it answers."""
     version = place("hp2/00000123", "m", 1)
     write(version, logs)
 
     async def body():
-        options = CoreOptions(poll_seconds=0, retries=0, process=ProcessOptions(warm_up=warm_up))
-        core = ServerCore(options, nursery)
+        process = ProcessOptions(loading=LoadOptions(warm_up=warm_up))
+        core = ServerCore(CoreOptions(poll_seconds=0, retries=0, process=process), nursery)
         await core.serve([ModelConfig("m", place.base / "m")])
         [status] = core.status("m")
         if status.state == "AVAILABLE":
@@ -121,4 +122,18 @@ def test_more_than_a_thousand_are_refused(run, nursery, place):
 
 
 def test_they_are_left_out_when_told_to(run, nursery, place):
-    assert status_after(run, nursery, place, [predict("nosuch", x=X)], warm_up=False).state == "AVAILABLE"
+    assert status_after(run, nursery, place, [predict("nosuch", x=X)], warm_up=0).state == "AVAILABLE"
+
+
+def test_each_is_run_as_often_as_asked(run, nursery, place):
+    write(place("counter/00000123", "counter", 1), [predict("incr_counter"), predict("incr_counter")])
+
+    async def body():
+        process = ProcessOptions(loading=LoadOptions(warm_up=3))
+        core = ServerCore(CoreOptions(poll_seconds=0, retries=0, process=process), nursery)
+        await core.serve([ModelConfig("counter", place.base / "counter")])
+        outputs = await core.servable(ModelSpec("counter")).run("get_counter", {})
+        await core.close(0)
+        return outputs["output"].item()
+
+    assert run(body()) == 6

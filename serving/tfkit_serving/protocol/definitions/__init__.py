@@ -12,9 +12,10 @@ from tfkit_serving.protocol.definitions import (
     health,
     log,
     management,
+    profiling,
     signature,
     tensor,
 )
 
 # In the order in which they stand on one another.
-FILES = (error, tensor, example, signature, apis, configuration, management, log, health)
+FILES = (error, tensor, example, signature, apis, configuration, management, log, health, profiling)

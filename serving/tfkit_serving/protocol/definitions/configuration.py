@@ -44,6 +44,8 @@ message BatchingParameters
   google.protobuf.StringValue thread_pool_name = 5
   repeated int64 allowed_batch_sizes = 6
   bool pad_variable_length_inputs = 7
+  google.protobuf.BoolValue enable_large_batch_splitting = 8
+  google.protobuf.Int64Value max_execution_batch_size = 9
 message PrometheusConfig
   bool enable = 1
   string path = 2
