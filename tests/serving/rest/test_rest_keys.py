@@ -118,7 +118,7 @@ def test_the_log_has_the_keys_name_and_no_key(tmp_path):
     for headers in (WEB, {"x-api-key": "guessed-key"}):
         asked(app, "POST", PREDICT, ONE, headers)
     asked(app, "POST", "/v1/models/third:predict", ONE, WEB)
-    app._log.close()
+    app._observer.close()
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     assert [(line["user"], line["status"]) for line in lines] == [("web", 200), (None, 401), ("web", 403)]
     assert "-key" not in path.read_text()

@@ -124,7 +124,7 @@ def test_the_request_log_names_the_version_that_answered(tmp_path):
     path = tmp_path / "log"
     application = app("half:1=1", options=RestOptions(request_log=str(path)))
     together(application, ("POST", PREDICT, {"X-Sticky-Key": "a user"}))
-    application._log.close()
+    application._observer.close()
     line = path.read_text()
     assert json.loads(line)["version"] == 1
     assert "a user" not in line
