@@ -45,8 +45,8 @@ bench: setup
 # Versions with hashes for every Python; no address of an index goes into the file.
 constraints: setup
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip compile --quiet pyproject.toml --extra all --group dev --universal --python-version 3.10 \
-		--generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o constraints.txt
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra all --extra onnx --extra openvino --group dev \
+		--universal --python-version 3.10 --generate-hashes --no-emit-index-url --no-header --no-annotate --upgrade -o constraints.txt
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
