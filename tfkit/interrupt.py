@@ -81,6 +81,9 @@ def heard() -> None:
 
 @contextlib.contextmanager
 def _raised_again(kind: _Kind) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield  # signals are the main thread's, and blocks of several threads end in any order
+        return
     with _dropped_are_raised_again(kind), _unheard_are_raised_again(kind):
         yield
 
@@ -107,8 +110,7 @@ def _dropped_are_raised_again(kind: _Kind) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _unheard_are_raised_again(kind: _Kind) -> Iterator[None]:
-    is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(kind.number) is not kind.default:
+    if signal.getsignal(kind.number) is not kind.default:
         yield  # a handler of one's own, or that of a block around this one
         return
     insistence = _Insistence(kind)

@@ -24,6 +24,7 @@ from tfkit_serving.configuration.options import (
     routing_options,
     rpc_options,
 )
+from tfkit_serving.listening import bound_socket, bracketed, run
 from tfkit_serving.offload import Offload
 from tfkit_serving.protocol.errors import ServingError
 from tfkit_serving.rest.app import create_app
@@ -118,7 +119,7 @@ class Server:
     def summary(self) -> str:
         """Where it listens and what it serves, one a line."""
         flags = self.flags
-        host = _bracketed(flags.host)
+        host = bracketed(flags.host)
         scheme = "http" if self._tls is None else "https"
         lines = [f"REST at {scheme}://{host}:{self.rest_port}"] if self.rest_port is not None else []
         lines += [f"gRPC at {host}:{self.grpc_port}"] if self.grpc_port is not None else []
@@ -161,7 +162,7 @@ class Server:
         if grpc_socket is not None:
             port = grpc_socket.getsockname()[1]
             grpc_socket.close()  # gRPC binds its own
-            address = f"{_bracketed(self.flags.host)}:{port}"
+            address = f"{bracketed(self.flags.host)}:{port}"
             self._grpc, self.grpc_port = create_grpc_server(
                 self.core, address, self._rpc_options, self._router, self._offload, self._gate
             )
@@ -191,7 +192,7 @@ def main(flags: Flags, say: Callable[[str], None] = print) -> int:
     """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    return _run(_until_told(flags, say))
+    return run(_until_told(flags, say))
 
 
 async def _until_told(flags: Flags, say: Callable[[str], None]) -> int:
@@ -215,34 +216,18 @@ async def _until_told(flags: Flags, say: Callable[[str], None]) -> int:
     return 0
 
 
-def _run(work: Any) -> int:
-    try:
-        import uvloop
-    except ImportError:  # not on every system
-        return int(asyncio.run(work))
-    return int(uvloop.run(work))
-
-
 def _bound(flags: Flags, name: str) -> socket.socket | None:
-    """A socket that holds a port without listening yet, so that a port in use is told before anything is loaded."""
+    """The socket of a port, or None where there is to be none."""
     port = getattr(flags, name)
     if port < 0:
         return None
     try:
-        family, _, _, _, address = socket.getaddrinfo(flags.host, port, type=socket.SOCK_STREAM)[0]
-        sock = socket.socket(family, socket.SOCK_STREAM)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.bind(address)
+        return bound_socket(flags.host, port)
     except OSError as error:
         reason = error.strerror or str(error)
         raise FlagError(
             f"--{name}={port} on {flags.host}: {reason}; give another port, or 0 for one that is free"
         ) from error
-    return sock
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
 
 
 def _directory(flags: Flags) -> Path:

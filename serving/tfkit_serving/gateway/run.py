@@ -6,10 +6,9 @@ import asyncio
 import signal
 import socket
 import ssl
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 
@@ -18,6 +17,7 @@ from tfkit_serving.gateway.app import create_gateway
 from tfkit_serving.gateway.catalog import Catalog
 from tfkit_serving.gateway.logs import RequestLog
 from tfkit_serving.gateway.options import GatewayOptions
+from tfkit_serving.listening import bound_socket, bracketed, run
 from tfkit_serving.rest.http_protocol import bounded_protocol
 
 # Seconds that requests in flight may take once the gateway is told to stop.
@@ -60,7 +60,7 @@ def run_gateway(
     # A retry belongs to the caller, who knows what it may take; here it would only add to a server's load.
     client = AsyncClient(server, transport=transport, timeout=options.timeout, retries=0, api_key=api_key)
     with _bound(host, port) as listener, _quiet_signals():
-        _run(_serve(listener, catalog, client, options, certificate, key, log, ready))
+        run(_serve(listener, catalog, client, options, certificate, key, log, ready))
 
 
 async def _serve(
@@ -90,32 +90,19 @@ async def _serve(
         await asyncio.sleep(0.01)
     if not serving.done():
         host, port = listener.getsockname()[:2]
-        ready(f"{'https' if certificate else 'http'}://{f'[{host}]' if ':' in host else host}:{port}")
+        ready(f"{'https' if certificate else 'http'}://{bracketed(host)}:{port}")
     await serving
-
-
-def _run(work: Coroutine[Any, Any, None]) -> None:
-    try:
-        import uvloop
-    except ImportError:  # not on every system
-        asyncio.run(work)
-        return
-    uvloop.run(work)
 
 
 @contextmanager
 def _bound(host: str, port: int) -> Iterator[socket.socket]:
     try:
-        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listener = socket.socket(family)
-    except OSError as error:
+        listener = bound_socket(host, port)
+    except socket.gaierror as error:
         raise ValueError(f"--host {host!r} is no address of this machine: {error}") from None
+    except (OSError, OverflowError) as error:
+        raise ValueError(f"--port {port} on {host} cannot be had: {error}; --port 0 takes a free one") from None
     with listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-        except (OSError, OverflowError) as error:
-            raise ValueError(f"--port {port} on {host} cannot be had: {error}; --port 0 takes a free one") from None
         listener.listen(2048)
         yield listener
 

@@ -14,9 +14,10 @@ from tfkit_serving.configuration.model_config import ModelConfig, model_configs
 from tfkit_serving.monitoring.metrics import METRICS
 from tfkit_serving.protocol.errors import ServingError
 from tfkit_serving.servables import status
-from tfkit_serving.servables.aspired import Found, aspired_versions, look
-from tfkit_serving.servables.configured import check_labels, check_versions, no_versions
+from tfkit_serving.servables.aspired import Found, look
+from tfkit_serving.servables.configured import check_labels, check_versions
 from tfkit_serving.servables.files import in_file_thread
+from tfkit_serving.servables.finder import Finder
 from tfkit_serving.servables.folders import models_in
 from tfkit_serving.servables.metrics import collect
 from tfkit_serving.servables.model import ModelVersions
@@ -77,8 +78,8 @@ class ServerCore:
         self._directory: Path | None = None
         self._polling: asyncio.Task[None] | None = None
         self._closed = False
+        self._finder = Finder()
         METRICS.collector(self._collect)
-        self._complaints: dict[str, str] = {}
 
     # What the protocols ask.
 
@@ -227,7 +228,9 @@ class ServerCore:
 
     async def _load(self, name: str, version: int, path: Path) -> Servable:
         options = self._options
-        batching = batching_of_version(path) if options.batching_of_versions else options.batching
+        batching = options.batching
+        if options.batching_of_versions:
+            batching = await in_file_thread(batching_of_version, path)
         return await Servable.load(name, version, path, self._nursery, options.process, batching)
 
     async def _tried(self) -> None:
@@ -247,40 +250,10 @@ class ServerCore:
 
     async def _poll_once(self) -> None:
         before, directory = self._configs, self._directory
-        configs = before if directory is None else await in_file_thread(self._list, directory, before)
-        found = await in_file_thread(self._look, list(configs.values()))
+        configs = before if directory is None else await in_file_thread(self._finder.listed, directory, before)
+        found = await in_file_thread(self._finder.found, list(configs.values()))
         if self._configs is before:  # nobody has configured anything meanwhile
             self._apply(configs, found)
-
-    def _list(self, directory: Path, before: dict[str, ModelConfig]) -> dict[str, ModelConfig]:
-        try:
-            listed = {each.name: each for each in models_in(directory)}
-        except ServingError as error:
-            self._complain(str(directory), error.message)
-            return before
-        self._complaints.pop(str(directory), None)
-        return before if listed == before else listed
-
-    def _look(self, configs: Sequence[ModelConfig]) -> Found:
-        """The versions to serve that are on disk; a model whose base path cannot be read goes on as it is."""
-        found: Found = {}
-        for each in configs:
-            try:
-                found[each.name] = aspired_versions(each)
-            except ServingError as error:
-                self._complain(each.name, error.message)
-                continue
-            if found[each.name]:
-                self._complaints.pop(each.name, None)
-            else:
-                self._complain(each.name, no_versions(each))
-        return found
-
-    def _complain(self, about: str, text: str) -> None:
-        """Says something once, not at every look."""
-        if self._complaints.get(about) != text:
-            self._complaints[about] = text
-            _LOG.warning("%s", text)
 
     def _label(self, configs: Sequence[ModelConfig]) -> None:
         for config in configs:

@@ -26,6 +26,8 @@ MAX_CONNECTIONS = 64
 def main() -> None:
     """Serves the descriptor named by the first argument."""
     control = socket.socket(fileno=int(sys.argv[1]))
+    # TensorFlow imports Keras where it is, and that scikit-learn: a second and 80 MB for what no graph needs.
+    sys.modules["keras"] = None  # type: ignore[assignment]
     try:
         with _quiet():
             from tfkit_serving.servables.child import serve

@@ -148,6 +148,18 @@ def test_a_model_that_dies_again_and_again_is_given_up(run, core, place):
     run(body())
 
 
+def test_processes_hold_what_graphs_need_and_no_keras(run, core, place, nursery):
+    async def body():
+        place(TWO, "m", 1)
+        await core.serve([ModelConfig("m", place.base / "m")])
+        assert await asked(core) == 2.5
+        maps = Path(f"/proc/{nursery.pid}/maps").read_text()
+        assert "/tensorflow/" in maps
+        assert "/sklearn/" not in maps  # Keras would have brought it in
+
+    run(body())
+
+
 def test_the_nursery_may_die_without_harm(run, core, place, nursery):
     async def body():
         place(TWO, "m", 1)
