@@ -28,16 +28,20 @@ class Guard:
 
     Attributes:
         attached: The callbacks whose parts are on the model.
+        steps: Calls of the train function that came back, in the whole fit.
+        ran_out: Whether the last call found the data at its end instead.
     """
 
     def __init__(self, model: keras.Model) -> None:
         self.model = model
         self.attached: list[Attached] = []
+        self.steps = 0
+        self.ran_out = False
         self._last: list[Callable[[], None]] = []
         self._fit = _fit(model)
         self._callbacks = running_callbacks()
         for name in _methods(self._callbacks):
-            setattr(self._callbacks, name, self._watched(getattr(self._callbacks, name)))
+            setattr(self._callbacks, name, self._watched(name))
         if self._callbacks is not None:
             self._callbacks.on_train_end = self._then_last(self._callbacks.on_train_end)
 
@@ -101,12 +105,18 @@ class Guard:
         for name in _methods(self._callbacks):
             vars(self._callbacks).pop(name, None)
 
-    def _watched(self, method: Callable[..., Any]) -> Callable[..., Any]:
+    def _watched(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._callbacks, name)
+
         def watched(*args: Any, **kwargs: Any) -> Any:
             with self:
                 return method(*args, **kwargs)
 
-        return watched
+        def if_heard(*args: Any, **kwargs: Any) -> Any:
+            # Keras reads the logs of each batch, and hands them to a thread, where nobody listens too.
+            return watched(*args, **kwargs) if _is_heard(self._callbacks, name) else None
+
+        return if_heard if "batch" in name else watched
 
     def _then_last(self, method: Callable[..., Any]) -> Callable[..., Any]:
         def ended(*args: Any, **kwargs: Any) -> Any:
@@ -128,11 +138,23 @@ class _Step:
     def __call__(self, iterator: Any) -> Any:
         if self.guard.is_present():
             with self.guard:
-                return self.function(iterator)
+                return self._counted(iterator)
         # Left over from a fit that failed where nothing could be watched: in another callback's on_train_begin.
         self.guard.release()
         getattr(self.guard.model, f"make_{self.name}")()
         return getattr(self.guard.model, self.name)(iterator)
+
+    def _counted(self, iterator: Any) -> Any:
+        if self.name == "test_function":
+            return self.function(iterator)
+        try:
+            logs = self.function(iterator)
+        except _END_OF_DATA:
+            self.guard.ran_out = True
+            raise
+        self.guard.steps += 1
+        self.guard.ran_out = False
+        return logs
 
 
 def _fit(model: keras.Model) -> Any:
@@ -141,6 +163,16 @@ def _fit(model: keras.Model) -> Any:
 
 def _methods(callbacks: Any) -> list[str]:
     return [name for name in dir(callbacks) if name.startswith("on_")]
+
+
+def _is_heard(callbacks: Any, name: str) -> bool:
+    """Whether one of the callbacks does anything when the list's method is called."""
+    names = (name, name.replace("_train_", "_"))  # the default one calls the older one
+    return any(not _is_default(getattr(each, method)) for each in callbacks.callbacks for method in names)
+
+
+def _is_default(method: Any) -> bool:
+    return getattr(method, "_is_default", False)  # as Keras marks those of its base class
 
 
 def running_callbacks() -> keras.callbacks.CallbackList | None:

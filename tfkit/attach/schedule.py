@@ -33,7 +33,7 @@ class ScheduleCallback(Attached):
     def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule) -> None:
         super().__init__()
         self.schedule = schedule
-        self._most: int | None = None
+        self._before = (0, 0)
 
     def install(self, model: keras.Model) -> None:
         refuse_rate_setters("a schedule callback")
@@ -43,18 +43,17 @@ class ScheduleCallback(Attached):
         remove_schedule(model.optimizer)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        # With more steps in an execution Keras asks the data whether there is a batch before it counts it.
-        fit: Any = self.params  # None in a list of callbacks of the user's own
-        unknown = fit is not None and fit.get("steps") is None and self.model.steps_per_execution == 1
-        self._most = _batches(self.model) if unknown else None
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        if self._most is not None:
-            self._most += 1
+        if self._guard is not None:
+            self._before = _batches(self.model), self._guard.steps
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if self._most is not None and _batches(self.model) > self._most:
-            batch_count(self.model.optimizer).assign(self._most)
+        # With more steps in an execution Keras asks the data whether there is a batch before it counts it.
+        if self._guard is None or not self._guard.ran_out or self.model.steps_per_execution > 1:
+            return
+        counted, steps = self._before
+        taken = counted + self._guard.steps - steps
+        if _batches(self.model) == taken + 1:
+            batch_count(self.model.optimizer).assign(taken)
 
 
 def _batches(model: keras.Model) -> int:
