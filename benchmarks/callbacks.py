@@ -30,6 +30,7 @@ ROWS, FEATURES, CLASSES, BATCH = 6400, 20, 10, 32
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(ROWS, FEATURES)).astype("float32")
 Y = RNG.integers(CLASSES, size=ROWS)
+HELD_OUT = X[: ROWS // 5], Y[: ROWS // 5]
 STEPS = ROWS // BATCH
 EPOCHS = 6
 
@@ -58,9 +59,12 @@ def pairs(folder: Path) -> list[tuple[str, Callable[[], Any], Callable[[], Any],
 
     def our_set() -> list[Any]:
         stop = tfkit.create("callback", "early-stopping", monitor="loss", patience=9)
-        known = {row.name for row in tfkit.plugins("callback")}
-        log = [tfkit.create("callback", "jsonl-log", path=str(folder / "log.jsonl"))] if "jsonl-log" in known else []
-        return [scheduled(), tfkit.callback("regularizer", "l2", l2=1e-4), stop, *log]
+        log = tfkit.create("callback", "jsonl-log", path=str(folder / "log.jsonl"))
+        return [scheduled(), tfkit.callback("regularizer", "l2", l2=1e-4), stop, log]
+
+    def validating_set() -> list[Any]:
+        metrics = ["accuracy", ("f1", {"average": "macro"})]
+        return [*our_set(), tfkit.create("callback", "validation-metrics", data=HELD_OUT, metrics=metrics)]
 
     cosine = keras.optimizers.schedules.CosineDecay
     penalty = keras.regularizers.L2(1e-4)
@@ -74,11 +78,15 @@ def pairs(folder: Path) -> list[tuple[str, Callable[[], Any], Callable[[], Any],
         ("schedule, l2, early stopping, log: keras, tfkit",
          lambda: epochs(keras_set(), rate=cosine(0.01, EPOCHS * STEPS), regularizer=penalty),
          lambda: epochs(our_set()), 1.05),
+        ("these and validation of 1280 rows: keras, tfkit",
+         lambda: epochs(keras_set(), rate=cosine(0.01, EPOCHS * STEPS), regularizer=penalty, validation_data=HELD_OUT),
+         lambda: epochs(validating_set()), 1.05),
+        ("a plain rate, all of these of tfkit", lambda: epochs(), lambda: epochs(validating_set()), 1.05),
         ("l2 alone, the usual set of tfkit", lambda: epochs(regularizer=penalty), lambda: epochs(our_set()), 1.05),
     ]  # fmt: skip
 
 
-def epochs(callbacks: Any = (), rate: Any = 0.01, regularizer: Any = None) -> list[float]:
+def epochs(callbacks: Any = (), rate: Any = 0.01, regularizer: Any = None, **fitted: Any) -> list[float]:
     """Seconds of each epoch of a fit but the first."""
     layers = [keras.layers.Dense(units, "relu", kernel_regularizer=regularizer) for units in (32, 32)]
     outputs = keras.layers.Dense(CLASSES, "softmax", kernel_regularizer=regularizer)
@@ -86,7 +94,7 @@ def epochs(callbacks: Any = (), rate: Any = 0.01, regularizer: Any = None) -> li
     model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
     ends: list[float] = []
     watch = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: ends.append(time.perf_counter()))
-    model.fit(X, Y, batch_size=BATCH, epochs=EPOCHS, verbose=0, callbacks=[*callbacks, watch])
+    model.fit(X, Y, batch_size=BATCH, epochs=EPOCHS, verbose=0, callbacks=[*callbacks, watch], **fitted)
     return [later - earlier for earlier, later in itertools.pairwise(ends)]
 
 

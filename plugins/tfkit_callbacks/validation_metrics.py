@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -12,6 +13,8 @@ import numpy as np
 import tfkit
 from tfkit import Data, ParameterError
 from tfkit.attach.guard import running_callbacks, stand_first
+from tfkit.pipeline.evaluate import evaluate_outputs, metric_makers
+from tfkit.pipeline.predictions import predict
 
 
 class ValidationMetrics(keras.callbacks.Callback):
@@ -58,7 +61,11 @@ class ValidationMetrics(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self._is_first = True
+        self.__dict__.pop("_makers", None)  # this fit's model may have other classes
         stand_first(self)
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        self.__dict__.pop("_makers", None)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         is_last = epoch + 1 == self.params.get("epochs")
@@ -79,4 +86,16 @@ class ValidationMetrics(keras.callbacks.Callback):
             for each in running.callbacks if running is not None else ():
                 if hasattr(each, "averaged"):
                     stack.enter_context(each.averaged())
-            return tfkit.evaluate(self.model, self.data, self.metrics)
+            x, *truth = self.data
+            return evaluate_outputs(predict(self.model, x), tuple(truth), self._makers)
+
+    @functools.cached_property
+    def _makers(self) -> dict[str, Callable[[], Any]]:
+        """Functions that give each metric, anew: making one takes longer than a thousand rows of it."""
+        made = {name: make() for name, make in metric_makers(self.metrics).items()}
+        return {name: functools.partial(_reset, metric) for name, metric in made.items()}
+
+
+def _reset(metric: keras.metrics.Metric) -> keras.metrics.Metric:
+    metric.reset_state()
+    return metric
