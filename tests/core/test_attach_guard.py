@@ -2,7 +2,7 @@
 
 import keras
 import pytest
-from attach_models import cosine, fit, regression
+from attach_models import X, Y, cosine, fit, regression
 
 from tfkit.attach.guard import running_callbacks
 
@@ -65,3 +65,20 @@ def test_a_callback_that_joins_later_is_told_of_batches():
     begin = keras.callbacks.LambdaCallback(on_train_begin=lambda logs: running.append(running_callbacks()))
     fit(regression(), [cosine(), begin, Joins(late, running)])
     assert late.calls
+
+
+def test_a_list_with_methods_of_its_own_is_asked_as_without_the_guard():
+    class Counting(keras.callbacks.CallbackList):
+        batches = 0
+
+        def on_train_batch_end(self, batch, logs=None):
+            self.batches += 1
+            super().on_train_batch_end(batch, logs)
+
+    def batches(*callbacks):
+        model = regression()
+        running = Counting(list(callbacks), add_history=True, model=model, epochs=2, steps=3)
+        model.fit(X, Y, batch_size=8, verbose=0, epochs=2, callbacks=running)
+        return running.batches
+
+    assert batches(cosine()) == batches() == 6

@@ -107,6 +107,7 @@ class Guard:
 
     def _watched(self, name: str) -> Callable[..., Any]:
         method = getattr(self._callbacks, name)
+        is_keras_own = type(self._callbacks) is keras.callbacks.CallbackList and name not in vars(self._callbacks)
 
         def watched(*args: Any, **kwargs: Any) -> Any:
             with self:
@@ -116,7 +117,7 @@ class Guard:
             # Keras reads the logs of each batch, and hands them to a thread, where nobody listens too.
             return watched(*args, **kwargs) if _is_heard(self._callbacks, name) else None
 
-        return if_heard if "batch" in name else watched
+        return if_heard if "batch" in name and is_keras_own else watched
 
     def _then_last(self, method: Callable[..., Any]) -> Callable[..., Any]:
         def ended(*args: Any, **kwargs: Any) -> Any:
